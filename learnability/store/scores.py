@@ -1,0 +1,148 @@
+"""scores.parquet of a run, and the score table of a recipe. The engine writes, pages read."""
+
+import dataclasses
+import json
+import zlib
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from learnability.config import FORMAT
+from learnability.errors import DamagedFile, InputError, NotFound
+from learnability.metrics import METRICS, score_all
+from learnability.store.datasets import open_dataset
+from learnability.store.files import read_table, table_metadata, write_table
+from learnability.store.paths import Cache
+from learnability.store.runs import Run, check_format, load_recording, load_runs
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ScoreTable:
+    """One row a sample, one column a run, of one metric."""
+
+    metric: str
+    recipe: str  # recipe key, or "all"
+    sample_ids_N: np.ndarray
+    keys_N: np.ndarray  # of str objects
+    labels_N: np.ndarray  # as in the label version of the runs
+    columns: dict[str, np.ndarray]  # run label -> score_N, NaN where a run does not hold the sample
+    runs: dict[str, Run]
+
+    def to_arrow(self) -> pa.Table:
+        columns = {"sample_id": self.sample_ids_N, "key": pa.array(list(self.keys_N), pa.string()), "label": self.labels_N}
+        return pa.table({**columns, **self.columns})
+
+
+def write_scores(cache: Cache, data: str, run_id: str) -> None:
+    """Makes scores.parquet from the committed looks of a run, each checked against its checksum."""
+    recording = load_recording(cache, data, run_id, verify=True)
+    columns = {"sample_id": recording.sample_ids_N} | {name: _stored(score_N) for name, score_N in score_all(recording).items()}
+    table = pa.table(columns)
+    metadata = {
+        "format": str(FORMAT),
+        "looks": str(recording.E),
+        "record": recording.record,
+        "crc32": json.dumps({name: _crc(table[name]) for name in table.column_names}),
+    }
+    write_table(cache.run_folder(data, run_id) / "scores.parquet", table, metadata)
+
+
+def load_run_scores(cache: Cache, data: str, run_id: str, columns: list[str] | None = None) -> tuple[pa.Table, int]:
+    """(table with `sample_id` and the metrics named, looks they stand for) of one run; checksums verified."""
+    path = cache.run_folder(data, run_id) / "scores.parquet"
+    try:
+        metadata = table_metadata(path)
+    except NotFound:
+        raise NotFound(f"run {run_id} has no scores yet: they appear with its first committed look.") from None
+    wanted = None if columns is None else ["sample_id", *(name for name in columns if name != "sample_id")]
+    table = read_table(path, wanted)
+    try:
+        check_format(path, {"format": int(metadata["format"])})
+        crc, looks = json.loads(metadata["crc32"]), int(metadata["looks"])
+        damaged = [name for name in table.column_names if _crc(table[name]) != crc[name]]
+    except (KeyError, ValueError, TypeError) as error:
+        raise DamagedFile(f"{path} is damaged: {error!r}.") from error
+    if damaged:
+        raise DamagedFile(f"{path} is damaged: the checksum of {', '.join(damaged)} does not match. Make it anew: python -m learnability doctor --repair")
+    return table, looks
+
+
+def recipes(cache: Cache, data: str) -> list[str]:
+    """Recipe keys of a data set's runs, the newest launch first."""
+    newest: dict[str, int] = {}
+    for run_id in cache.run_ids(data):
+        launched = (cache.run_folder(data, run_id) / "config.json").stat().st_mtime_ns
+        key = run_id.rsplit("-", 1)[1]
+        newest[key] = max(newest.get(key, 0), launched)
+    return sorted(newest, key=lambda key: (-newest[key], key))
+
+
+def load_scores(cache: Cache, data: str, metric: str = "learnability", recipe: str | None = None) -> ScoreTable:
+    """The scores of one recipe's runs side by side; `recipe` None: the newest with scores, "all": every one.
+
+    With "all" the recipe key is part of each column's name. Runs without scores and damaged ones are left out.
+    """
+    if metric not in METRICS:
+        raise InputError(f"metric {metric!r}: expected one of {', '.join(METRICS)}.")
+    found: dict[str, tuple[Run, pa.Table]] = {}
+    keys = recipes(cache, data)
+    if recipe not in (None, "all") and recipe not in keys:
+        raise NotFound(f"data set {data!r} has no recipe {recipe!r}; it has {', '.join(keys) or 'none'}. See: python -m learnability runs --data {data}")
+    for key in keys if recipe in (None, "all") else [recipe]:
+        for run in load_runs(cache, data):
+            if run.recipe != key or run.problem or not run.looks:
+                continue
+            try:
+                table, _ = load_run_scores(cache, data, run.id)
+            except NotFound:
+                continue
+            if metric in table.column_names:
+                found[run.id if recipe == "all" else run.label] = run, table
+        if found and recipe is None:
+            break
+    if not found:
+        raise NotFound(f"data set {data!r} has no scores of {metric!r} yet. Train first: python -m learnability train --data {data} --arch resnet20")
+    versions = {run.config.fingerprint: run for run, _ in found.values()}
+    if len(versions) > 1:
+        raise InputError(
+            f"these runs belong to {len(versions)} versions of data set {data!r} ({', '.join(key[:8] for key in versions)}), "
+            "whose rows differ. Name one recipe with --recipe."
+        )
+    run = next(iter(versions.values()))
+    dataset = open_dataset(cache, data, run.config.fingerprint[:8], run.config.labels)
+    sample_ids_N = np.unique(np.concatenate([table["sample_id"].to_numpy() for _, table in found.values()]))
+    return ScoreTable(
+        metric=metric,
+        recipe=recipe or run.recipe,
+        sample_ids_N=sample_ids_N,
+        keys_N=np.asarray(dataset.keys, object)[sample_ids_N],
+        labels_N=dataset.labels_N[sample_ids_N],
+        columns={name: _spread(table, metric, sample_ids_N) for name, (_, table) in found.items()},
+        runs={name: run for name, (run, _) in found.items()},
+    )
+
+
+def _spread(table: pa.Table, metric: str, sample_ids_N: np.ndarray) -> np.ndarray:
+    score_n = table[metric].to_numpy(zero_copy_only=False)
+    if len(score_n) == len(sample_ids_N):
+        return score_n
+    score_N = np.full(len(sample_ids_N), np.nan, np.float32)
+    score_N[np.searchsorted(sample_ids_N, table["sample_id"].to_numpy())] = score_n
+    return score_N
+
+
+def _stored(score_N: np.ndarray) -> np.ndarray:
+    return score_N.astype(np.float32) if score_N.dtype == np.float64 else score_N
+
+
+def _crc(column: pa.ChunkedArray) -> int:
+    return zlib.crc32(np.ascontiguousarray(column.to_numpy(zero_copy_only=False)))
+
+
+def scored_looks(cache: Cache, data: str, run_id: str) -> int:
+    """Looks that the run's scores.parquet stands for; 0 where there is none."""
+    try:
+        return int(pq.read_schema(cache.run_folder(data, run_id) / "scores.parquet").metadata[b"looks"])
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError):
+        return 0
