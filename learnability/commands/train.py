@@ -1,0 +1,119 @@
+"""train: every architecture x seed, one after the other, in the foreground."""
+
+import sys
+
+from learnability.commands.arguments import Bar, cache_of, command, print_json
+from learnability.config import AUGMENTS, PRECISIONS, RECORD_MODES, SCHEDULES, RunConfig, planted_name, study
+from learnability.errors import ConfigError, TrainingError
+from learnability.store.datasets import ensure_labels, open_dataset
+from learnability.store.locks import hold
+from learnability.store.runs import create_run, load_run
+
+
+def add(commands) -> None:
+    own = command(
+        commands,
+        "train",
+        run,
+        "Train every architecture with every seed and record each sample at every epoch. Ctrl-C stops cleanly; the same command goes on.",
+        "  python -m learnability train --data digits --arch resnet20 vgg16 mobilenet --epochs 10\n"
+        "  python -m learnability train --data cifar10 --arch resnet20 --seeds 3 --subset 10000\n"
+        "  python -m learnability train --data cifar10 --arch resnet20 --label-noise 0.05\n"
+        "A finished run is not repeated; --first-seed 3 --seeds 2 trains seeds 3 and 4.",
+    )
+    defaults = RunConfig(data="x", fingerprint="0" * 64, arch="resnet20")
+    own.add_argument("--data", required=True, metavar="NAME", help="a prepared data set")
+    own.add_argument("--arch", required=True, nargs="+", metavar="NAME", help="resnet20, vgg16, mobilenet")
+    own.add_argument("--seeds", type=int, default=1, metavar="S", help="how many seeds of each architecture (default 1)")
+    own.add_argument("--first-seed", type=int, default=0, metavar="K", help="the first of them (default 0)")
+    recipe = own.add_argument_group("recipe", "what the scores depend on; runs with another recipe form another group")
+    recipe.add_argument("--epochs", type=int, default=defaults.epochs, help=f"epochs, one look each (default {defaults.epochs})")
+    recipe.add_argument("--subset", type=int, metavar="N", help="train on N samples, the same share of every class")
+    recipe.add_argument("--record", choices=RECORD_MODES, default="train", help="note samples in the update's own pass, or in a pass after each epoch")
+    labels = recipe.add_mutually_exclusive_group()
+    labels.add_argument("--labels", default="original", metavar="VERSION", help="label version (default original)")
+    labels.add_argument("--label-noise", type=float, metavar="FRACTION", help="plant wrong labels in this share of the train samples")
+    recipe.add_argument("--precision", choices=PRECISIONS, default="auto", help="auto measures once what is fastest here (default auto)")
+    recipe.add_argument("--deterministic", action="store_true", help="CUDA: the same bits at every run; the CPU always is")
+    recipe.add_argument("--augment", choices=AUGMENTS, default="auto", help="default crop-flip for colour, none for grey")
+    recipe.add_argument("--batch-size", type=int, default=defaults.batch_size, metavar="B", help=f"default {defaults.batch_size}")
+    recipe.add_argument("--lr", type=float, help="peak learning rate (default 0.1, VGG-16 0.05)")
+    recipe.add_argument("--weight-decay", type=float, default=defaults.weight_decay, help=f"default {defaults.weight_decay}")
+    recipe.add_argument("--schedule", choices=SCHEDULES, default="cosine", help="of the learning rate, after a 10 %% warm-up (default cosine)")
+    recipe.add_argument("--folds", type=int, metavar="F", help="hold out each F-th of the samples in turn: F runs a seed, scores from networks that never saw the label")
+    own.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default auto)")
+    own.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
+    own.add_argument("--restart", action="store_true", help="begin again from epoch 0 where a checkpoint is damaged")
+    own.add_argument("--json", action="store_true", help="for programs: the state of each run at the end")
+
+
+def run(args) -> int:
+    from learnability.training import devices
+    from learnability.training.run import train
+
+    cache = cache_of(args)
+    configs = _configs(args, cache)
+    device = devices.resolve(args.device)
+    outcomes = []
+    with hold(cache, f"device-{device}", wait=0.0):
+        for number, config in enumerate(configs, 1):
+            create_run(cache, config)
+            before = load_run(cache, config.data, config.run_id)
+            if before.state == "done":
+                outcomes.append(_outcome(before, repeated=False))
+                print(f"[{number}/{len(configs)}] {config.run_id} is done: {before.looks} looks", file=sys.stderr)
+                continue
+            bar = Bar(f"[{number}/{len(configs)}] {config.run_id}", "image")
+            try:
+                head = train(config, cache=cache, device=args.device, threads=args.threads, restart=args.restart, progress=bar)
+            finally:
+                bar.close()
+            outcomes.append(_outcome(load_run(cache, config.data, config.run_id)))
+            if head.state == "failed":
+                raise TrainingError(f"{config.run_id}: {head.reason}")
+            if head.state == "stopped":
+                print(f"stopped after {head.looks} of {head.epochs} looks; the same command goes on from there", file=sys.stderr)
+                break
+    return _report(args, outcomes)
+
+
+def _configs(args, cache) -> list[RunConfig]:
+    labels = planted_name(args.label_noise) if args.label_noise is not None else args.labels
+    fingerprint8 = cache.current(args.data)
+    dataset = open_dataset(cache, args.data, fingerprint8)
+    if dataset.images is None:
+        raise ConfigError(f"data set {args.data!r} has no images to train on.")
+    ensure_labels(cache, args.data, fingerprint8, labels)
+    return study(
+        args.data,
+        dataset.fingerprint,
+        dataset.C,
+        dataset.N,
+        args.arch,
+        args.seeds,
+        args.first_seed,
+        labels=labels,
+        epochs=args.epochs,
+        batch_size=args.batch_size,
+        lr=args.lr,
+        weight_decay=args.weight_decay,
+        schedule=args.schedule,
+        augment=args.augment,
+        subset=args.subset,
+        record=args.record,
+        precision=args.precision,
+        deterministic=args.deterministic,
+        folds=args.folds,
+    )
+
+
+def _outcome(run, repeated: bool = True) -> dict:
+    return {"run": run.id, "state": run.state, "looks": run.looks, "epochs": run.config.epochs, "trained_now": repeated}
+
+
+def _report(args, outcomes: list[dict]) -> int:
+    if args.json:
+        print_json(outcomes)
+    elif all(outcome["state"] == "done" for outcome in outcomes):
+        print(f"{len(outcomes)} run(s) done. See them: streamlit run app.py, or python -m learnability scores --data {args.data}")
+    return 130 if any(outcome["state"] == "stopped" for outcome in outcomes) else 0
