@@ -1,0 +1,93 @@
+"""How far runs, seeds and architectures order the samples alike. Score arrays in, frozen results out; knows nothing of training.
+
+comparable    what may be compared, and which rows are the same samples
+correlation   Pearson, Spearman, Kendall's tau-b of two scores
+groups        agreement of groups of runs, each beside its ceiling
+bootstrap     intervals over seeds and samples
+shapes        ends, ties and classes of a score
+decisions     overlap of the hardest samples, error consistency of hits
+seed_noise    hard for both, hard for one: beyond seed noise or not
+enough        how many looks and seeds are enough
+checks        numbers that must come out as known
+plain         results as JSON
+"""
+
+from learnability.agreement.bootstrap import OVER_SAMPLES, OVER_SEEDS, REPLICATES, Interval
+from learnability.agreement.checks import Controls, controls
+from learnability.agreement.comparable import Origin, check_comparable, common_rows, oriented
+from learnability.agreement.correlation import KINDS, Correlation, correlation, correlations, kendall_tau_b, mid_ranks, pearson, spearman
+from learnability.agreement.decisions import ErrorConsistency, Overlap, error_consistency, hardest_overlap
+from learnability.agreement.enough import Enough, SeedStep, enough_looks_and_seeds, prefixes
+from learnability.agreement.groups import (
+    NO_DIFFERENCE,
+    ONE_SEED,
+    Agreement,
+    Cross,
+    Group,
+    Reliability,
+    agree,
+    ceiling,
+    disattenuated,
+    seed_mean,
+    seeds_needed,
+    spearman_brown,
+)
+from learnability.agreement.plain import to_json
+from learnability.agreement.seed_noise import QUADRANTS, Quadrants, benjamini_hochberg, hard_samples, level_removed, quadrants
+from learnability.agreement.shapes import Cells, Shape, WithinClass, cells, nontrivial, shape, within_class, within_class_correlation
+
+__all__ = [
+    "KINDS",
+    "NO_DIFFERENCE",
+    "ONE_SEED",
+    "OVER_SAMPLES",
+    "OVER_SEEDS",
+    "QUADRANTS",
+    "REPLICATES",
+    "Agreement",
+    "Cells",
+    "Controls",
+    "Correlation",
+    "Cross",
+    "Enough",
+    "ErrorConsistency",
+    "Group",
+    "Interval",
+    "Origin",
+    "Overlap",
+    "Quadrants",
+    "Reliability",
+    "SeedStep",
+    "Shape",
+    "WithinClass",
+    "agree",
+    "benjamini_hochberg",
+    "ceiling",
+    "cells",
+    "check_comparable",
+    "common_rows",
+    "controls",
+    "correlation",
+    "correlations",
+    "disattenuated",
+    "enough_looks_and_seeds",
+    "error_consistency",
+    "hard_samples",
+    "hardest_overlap",
+    "kendall_tau_b",
+    "level_removed",
+    "mid_ranks",
+    "nontrivial",
+    "oriented",
+    "pearson",
+    "prefixes",
+    "quadrants",
+    "seed_mean",
+    "seeds_needed",
+    "shape",
+    "spearman",
+    "spearman_brown",
+    "to_json",
+    "within_class",
+    "within_class_correlation",
+]
