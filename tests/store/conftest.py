@@ -49,7 +49,9 @@ class Known:
 
     def open(self, **changed):
         ids = np.arange(self.N)
-        return RunWriter.open(self.cache, self.config, ids, self.labels_N, ids >= 0, self.K, {**ENVIRONMENT, **changed.pop("environment", {})}, **changed)
+        return RunWriter.open(
+            self.cache, self.config, ids, self.labels_N, ids >= 0, self.K, {**ENVIRONMENT, **changed.pop("environment", {})}, **changed
+        )
 
     def commit(self, writer: RunWriter, look: int, checkpoint: bool = True) -> None:
         writer.commit(self.look(look), [{"epoch": look, "step": look * 10}], self.state(look + 1) if checkpoint else None)
@@ -106,7 +108,7 @@ def in_child(work) -> int:
     if pid == 0:
         try:
             work()
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - a forked child must never return
             os._exit(1)
         os._exit(0)
     return os.waitpid(pid, 0)[1]

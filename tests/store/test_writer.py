@@ -338,7 +338,11 @@ def test_a_zero_filled_signal_is_found_by_its_checksum(known):
 def test_a_damaged_run_costs_that_run_alone(known):
     known.train()
     other = Known(known.cache)
-    other.__class__ = type("Other", (Known,), {"config": property(lambda self: Known.config.fget(self).__class__(**{**Known.config.fget(self).to_json(), "seed": 1}))})
+    other.__class__ = type(
+        "Other",
+        (Known,),
+        {"config": property(lambda self: Known.config.fget(self).__class__(**{**Known.config.fget(self).to_json(), "seed": 1}))},
+    )
     other.train()
     (known.folder / "HEAD.json").write_bytes(b"{}")
     states = {run.config.seed: run.state for run in load_runs(known.cache, "toy")}

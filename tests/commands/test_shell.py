@@ -1,0 +1,145 @@
+"""The shell, from an empty cache to scores."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pyarrow.parquet as pq
+import pytest
+
+from learnability.__main__ import main
+from learnability.store.runs import load_recording, load_runs
+
+SMALL = ["--subset", "100", "--epochs", "2", "--precision", "fp32", "--threads", "2"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A cache with digits and two tiny runs, made by the shell's own commands."""
+    root = tmp_path_factory.mktemp("shell") / "cache"
+    at = ["--cache", str(root)]
+    assert main(["prepare", "digits", *at]) == 0
+    assert main(["train", "--data", "digits", "--arch", "resnet20", "mobilenet", *SMALL, *at]) == 0
+    return at
+
+
+def test_scores_are_one_row_a_sample_and_one_column_a_run(trained, capsys, tmp_path):
+    assert main(["scores", "--data", "digits", *trained]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert list(rows[0]) == ["sample_id", "key", "label", "mobilenet-s0", "resnet20-s0"]
+    assert len(rows) == 100
+    assert {float(row["resnet20-s0"]) for row in rows} <= {0.0, 0.5, 1.0}
+    out = tmp_path / "scores.parquet"
+    assert main(["scores", "--data", "digits", "--out", str(out), *trained]) == 0
+    table = pq.read_table(out)
+    assert [float(row["resnet20-s0"]) for row in rows] == table["resnet20-s0"].to_pylist()
+    assert main(["scores", "--data", "digits", "--metric", "aum", "--json", *trained]) == 0
+    assert json.loads(capsys.readouterr().out.split("\n", 1)[1])["runs"]["resnet20-s0"]["looks"] == 2
+
+
+def test_runs_lists_them_and_a_finished_run_is_not_repeated(trained, capsys):
+    assert main(["train", "--data", "digits", "--arch", "resnet20", "--json", *SMALL, *trained]) == 0
+    assert json.loads(capsys.readouterr().out) == [
+        {"run": json_run(trained, capsys, "resnet20")["run"], "state": "done", "looks": 2, "epochs": 2, "trained_now": False}
+    ]
+    assert main(["runs", *trained]) == 0
+    assert "2/2" in capsys.readouterr().out
+
+
+def json_run(trained, capsys, arch: str) -> dict:
+    capsys.readouterr()
+    assert main(["runs", "--data", "digits", "--json", *trained]) == 0
+    (run,) = [row for row in json.loads(capsys.readouterr().out) if row["config"]["arch"] == arch]
+    return run
+
+
+def test_doctor_finds_nothing_and_then_what_was_damaged(trained, capsys, tmp_path):
+    import shutil
+
+    cache = tmp_path / "cache"
+    shutil.copytree(trained[1], cache)
+    assert main(["doctor", "--cache", str(cache)]) == 0
+    assert "every checksum matches" in capsys.readouterr().out
+    (scores,) = cache.glob("runs/digits/resnet20*/scores.parquet")
+    data = bytearray(scores.read_bytes())
+    data[200] ^= 4
+    scores.write_bytes(data)
+    (images,) = cache.glob("datasets/digits/*/images.npy")
+    with images.open("r+b") as file:
+        file.seek(5000)
+        byte = file.read(1)
+        file.seek(5000)
+        file.write(bytes([byte[0] ^ 1]))
+    assert main(["doctor", "--cache", str(cache)]) == 1
+    told = capsys.readouterr().out
+    assert "scores.parquet is damaged" in told
+    assert "images.npy is damaged" in told
+    assert main(["doctor", "--repair", "--cache", str(cache)]) == 1
+    assert "Repaired" in capsys.readouterr().out
+    assert main(["doctor", "--cache", str(cache)]) == 1
+    assert "scores.parquet" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["train", "--data", "nothing", "--arch", "resnet20"], "no data set 'nothing'.*prepare"),
+        (["train", "--data", "digits", "--arch", "resnet99"], "resnet99.*resnet20"),
+        (["train", "--data", "digits", "--arch", "resnet20", "--labels", "mine"], "no label version 'mine'.*original"),
+        (["train", "--data", "digits", "--arch", "resnet20", "--label-noise", "1.5"], "1.5.*between 0 and 1"),
+        (["train", "--data", "digits", "--arch", "resnet20", "--epochs", "0"], "epochs 0"),
+        (["scores", "--data", "digits", "--metric", "luck"], "luck.*learnability"),
+        (["scores", "--data", "digits", "--out", "scores.xlsx"], r"\.parquet or \.csv"),
+        (["scores", "--data", "digits", "--recipe", "00000000"], "no recipe '00000000'"),
+        (["prepare", "folder:/nowhere/at/all"], "nowhere"),
+        (["prepare", "digits", "--name", "../up"], "letters, digits"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_words(trained, capsys, arguments, expected):
+    import re
+
+    assert main([*arguments, *trained]) == 2
+    assert re.search(expected, capsys.readouterr().err, re.DOTALL)
+
+
+@pytest.mark.parametrize("command", ["prepare", "train", "runs", "scores", "doctor"])
+def test_help_teaches_with_examples(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    assert "python -m learnability" in capsys.readouterr().out.split("examples:")[1]
+
+
+def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(digits):
+    command = [sys.executable, "-m", "learnability", "train", "--data", "digits", "--arch", "resnet20", "--cache", str(digits.root)]
+    command += ["--subset", "300", "--epochs", "12", "--precision", "fp32", "--threads", "1"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "COLUMNS": "100"})
+    deadline = time.monotonic() + 120
+    while not any(run.looks for run in load_runs(digits, "digits")):
+        assert process.poll() is None and time.monotonic() < deadline, process.communicate()
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130, told
+    assert "goes on from there" in told
+    (stopped,) = load_runs(digits, "digits")
+    assert stopped.state == "stopped"
+    assert 0 < stopped.looks < 12
+    assert subprocess.run(command, capture_output=True, timeout=240).returncode == 0
+    (done,) = load_runs(digits, "digits")
+    assert (done.state, done.looks) == ("done", 12)
+    twin = digits.root.parent / "twin"
+    import shutil
+
+    shutil.copytree(digits.datasets, twin / "datasets")
+    command[command.index(str(digits.root))] = str(twin)
+    assert subprocess.run(command, capture_output=True, timeout=240).returncode == 0
+    from learnability.store.paths import Cache
+
+    for name, values_NE in load_recording(Cache(twin), "digits", done.id).signals.items():
+        assert values_NE.tobytes() == load_recording(digits, "digits", done.id).signals[name].tobytes()
