@@ -8,6 +8,7 @@ import numpy as np
 from learnability.errors import InputError
 
 SIGNALS = ("prediction", "loss", "margin", "el2n", "entropy")
+RECORDS = ("train", "eval", "unknown")
 
 
 def storage_dtype(signal: str, class_count: int) -> np.dtype:
@@ -20,7 +21,7 @@ def storage_dtype(signal: str, class_count: int) -> np.dtype:
     return np.dtype("<f2")
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Recording:
     """The signals of N samples at E looks. Shapes and invariants are checked here, once.
 
@@ -56,19 +57,24 @@ class Recording:
         _expect(labels_N.ndim == 1 and labels_N.dtype.kind in "iu", "labels_N", labels_N, "a whole-number array (N,)")
         object.__setattr__(self, "labels_N", labels_N)
         N = len(labels_N)
-        if self.sample_ids_N is None:
-            object.__setattr__(self, "sample_ids_N", np.arange(N))
+        object.__setattr__(self, "sample_ids_N", np.arange(N) if self.sample_ids_N is None else np.asarray(self.sample_ids_N))
         _expect(self.sample_ids_N.shape == (N,), "sample_ids_N", self.sample_ids_N, f"shape ({N},)")
-        _expect((np.diff(self.sample_ids_N) > 0).all(), "sample_ids_N", self.sample_ids_N, "rising sample ids, none twice")
-        if self.trained_N is None:
-            object.__setattr__(self, "trained_N", np.ones(N, bool))
+        _expect((self.sample_ids_N[1:] > self.sample_ids_N[:-1]).all(), "sample_ids_N", self.sample_ids_N, "rising sample ids, none twice")
+        object.__setattr__(self, "trained_N", np.ones(N, bool) if self.trained_N is None else np.asarray(self.trained_N))
         _expect(self.trained_N.shape == (N,) and self.trained_N.dtype == bool, "trained_N", self.trained_N, f"bool ({N},)")
         present = {name: getattr(self, f"{name}_NE") for name in SIGNALS if getattr(self, f"{name}_NE") is not None}
         if not present:
             raise InputError("a recording without any signal: expected at least one of " + ", ".join(SIGNALS) + ".")
         shapes = {signal.shape for signal in present.values()}
-        _expect(len(shapes) == 1 and next(iter(shapes))[:1] == (N,) and len(next(iter(shapes))) == 2, "signals", shapes, f"one shape ({N}, E)")
-        _expect(N == 0 or (0 <= labels_N.min() and labels_N.max() < self.class_count), "labels_N", labels_N, f"labels 0..{self.class_count - 1}")
+        _expect(
+            len(shapes) == 1 and next(iter(shapes))[:1] == (N,) and len(next(iter(shapes))) == 2, "signals", shapes, f"one shape ({N}, E)"
+        )
+        _expect(
+            N == 0 or (labels_N.min() >= 0 and labels_N.max() < self.class_count), "labels_N", labels_N, f"labels 0..{self.class_count - 1}"
+        )
+        if self.prediction_NE is not None:
+            _expect(self.prediction_NE.dtype.kind in "iu", "prediction_NE", self.prediction_NE, "whole numbers, the classes predicted")
+        _expect(self.record in RECORDS, "record", self.record, f"one of {', '.join(RECORDS)}")
         if self.epochs is None:
             object.__setattr__(self, "epochs", self.E)
         if self.looks:
@@ -108,7 +114,8 @@ class Recording:
 
     @functools.cached_property
     def hits_NE(self) -> np.ndarray:
-        """(N, E) bool: prediction equals label at a look that saw the sample."""
+        """(N, E) bool: prediction equals label at a look that saw the sample. InputError without `prediction`."""
+        _expect(self.prediction_NE is not None, "prediction_NE", self.prediction_NE, "the classes predicted, which hits are made of")
         return (self.prediction_NE == self.labels_N[:, None]) & self.seen_NE
 
 

@@ -1,0 +1,256 @@
+"""How long an epoch takes: our loop against a plain one and against a strong one, on real CIFAR-10, recording on in all.
+
+    python -m bench.epoch_time                                     2 CPU cores: some 40 minutes
+    python -m bench.epoch_time --arch resnet20 --images 1280 --repeats 1
+    python -m bench.epoch_time --device cuda --images 50000
+
+plain    DataLoader, PIL augmentation, float32 NCHW, and of every sample one Python float a signal. Once with as many
+         loader workers as kuangliu/pytorch-cifar has (2) and once with none; the faster of the two counts.
+strong   images in memory, vectorised crop and flip, the fastest layout and precision that our own probe finds, the
+         signals of a batch written into arrays at once.
+ours     `train_epoch` with `Recorder`, in the same layout and precision.
+
+The network is the same class with the same first weights, batch 128, SGD. Each measurement is a process of its own, the
+kinds take turns; three batches of warm-up are not counted (compilation is part of them). One row an architecture.
+"""
+
+import argparse
+import datetime
+import io
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+from PIL import Image
+from torch.nn import functional as F
+
+from learnability.config import RunConfig
+from learnability.training import devices
+from learnability.training.architectures import build
+from learnability.training.batches import Images, batches, channel_statistics, order, views
+from learnability.training.loop import sgd, train_epoch
+from learnability.training.probe import fastest_way
+from learnability.training.recorder import Recorder
+from learnability.training.ways import Forward, Way
+
+DATA = Path(os.environ.get("LEARNABILITY_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+TARGETS = {"resnet20": 2.3, "vgg16": 1.9, "mobilenet": 1.6}  # times the plain loop on two cores
+STRONG = 0.97  # of the strong loop
+KINDS = ("plain, 2 workers", "plain, no worker", "strong", "ours")
+BATCH, WARM_UP = 128, 3
+STEPS = 200  # updates the probe chooses for
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--arch", nargs="+", default=list(TARGETS), choices=list(TARGETS))
+    parser.add_argument("--images", type=int, default=2560, help="images of the epoch that is timed (default 2560)")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=devices.usable_cores())
+    parser.add_argument("--one", nargs=2, metavar=("KIND", "WAY"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        print(json.dumps(measured(options.one[0], Way(**json.loads(options.one[1])), options)))
+        return
+    print(conditions(options), "", sep="\n")
+    print("| network | way | plain, images/s | strong | ours | fastest - slowest | ours / plain | target | ours / strong | target |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    for arch in options.arch:
+        print(row(arch, options), flush=True)
+
+
+def row(arch: str, options) -> str:
+    way = probed(arch, options)
+    speeds = {kind: [] for kind in KINDS}
+    for _ in range(options.repeats):
+        for kind in KINDS:
+            speeds[kind].append(in_child(arch, kind, way, options)["images_per_second"])
+    middle = {kind: statistics.median(values) for kind, values in speeds.items()}
+    plain = max(middle[kind] for kind in KINDS if kind.startswith("plain"))
+    ours = speeds["ours"]
+    return (
+        f"| {arch} | {way.name} | {plain:.0f} | {middle['strong']:.0f} | {middle['ours']:.0f} | {max(ours):.0f} - {min(ours):.0f} | "
+        f"{middle['ours'] / plain:.2f} | >= {TARGETS[arch]} | {middle['ours'] / middle['strong']:.3f} | >= {STRONG} |"
+    )
+
+
+def in_child(arch: str, kind: str, way: Way, options) -> dict:
+    """One measurement in a fresh process."""
+    told = json.dumps({"precision": way.precision, "layout": way.layout, "compiled": way.compiled})
+    shared = ["--images", str(options.images), "--device", options.device, "--threads", str(options.threads)]
+    command = [sys.executable, "-m", "bench.epoch_time", "--arch", arch, *shared, "--one", kind, told]
+    outcome = subprocess.run(command, capture_output=True, text=True, check=False)
+    if outcome.returncode:
+        sys.exit(f"{kind} of {arch} failed:\n{outcome.stderr}")
+    return json.loads(outcome.stdout.splitlines()[-1])
+
+
+def measured(kind: str, way: Way, options) -> dict:
+    """Images a second of one epoch of one kind of loop, after a warm-up of three batches."""
+    device = devices.resolve(options.device)
+    images, labels = cifar(options.images)
+    with devices.numerics(options.threads, deterministic=False):
+        if kind.startswith("plain"):
+            way = Way("fp32", "nchw")
+            epoch = plain_loop(options.arch[0], images, labels, device, 0 if "no worker" in kind else 2)
+        else:
+            epoch = {"strong": strong_loop, "ours": our_loop}[kind](options.arch[0], images, labels, device, way)
+        epoch(0, WARM_UP * BATCH)
+        devices.synchronize(device)
+        start = time.perf_counter()
+        epoch(1, len(images))
+        devices.synchronize(device)
+        return {"images_per_second": len(images) / (time.perf_counter() - start)}
+
+
+def our_loop(arch: str, images, labels, device, way: Way, recording: bool = True):
+    """`train_epoch` as `train` runs it. Calling the result trains epoch `epoch` on the first `count` images."""
+    config = RunConfig(data="cifar10", fingerprint="0" * 64, arch=arch, batch_size=BATCH, lr=0.02)
+    mean, std = channel_statistics(images)
+    network = way.prepared(build(arch, 10, 3, seed=0), device)
+    forward, optimizer = Forward(network, way, device, BATCH), sgd(network, config, device)
+    ids = np.arange(len(images))
+    cut = Images(images, ids, mean, std, device, way.layout)
+    labels = torch.from_numpy(labels).to(device)
+    recorder = Recorder(len(images), 10, device) if recording else None
+
+    def epoch(number: int, count: int) -> None:
+        order_n = order(0, number, ids[:count])
+        cut_batches = batches(cut, labels, order_n, views(0, number, ids, "crop-flip"), BATCH)
+        train_epoch(network, forward, optimizer, cut_batches, lambda step: 0.02, 0, recorder)
+        if recorder is not None:
+            recorder.end_look(number)
+
+    return epoch
+
+
+def strong_loop(arch: str, images, labels, device, way: Way):
+    """What a good engineer writes in an afternoon: everything in memory, nothing a sample in Python."""
+    network = build(arch, 10, 3, seed=0).to(device)
+    channels_last = way.layout == "channels_last"
+    network = network.to(memory_format=torch.channels_last if channels_last else torch.contiguous_format).train()
+    forward = torch.compile(network) if way.compiled else network
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.02, momentum=0.9, weight_decay=5e-4, nesterov=True)
+    pixels = torch.from_numpy(images).float().div_(255)
+    pixels = F.pad((pixels - pixels.mean((0, 1, 2))) / pixels.std((0, 1, 2)), (0, 0, 4, 4, 4, 4)).to(device).view(-1, 3)
+    labels = torch.from_numpy(labels).to(device)
+    kept = torch.zeros(5, len(images), device=device)
+    side = torch.arange(32, device=device)
+
+    def epoch(_number: int, count: int) -> None:
+        shuffled = torch.randperm(count, device=device)
+        for start in range(0, count, BATCH):
+            rows = shuffled[start : start + BATCH]
+            y, x = (torch.randint(0, 9, (len(rows), 1), device=device) + side for _ in range(2))
+            x = torch.where(torch.rand(len(rows), 1, device=device) < 0.5, x, x.flip(1))
+            place = (rows[:, None] * 40 + y)[:, :, None] * 40 + x[:, None, :]
+            batch = pixels.index_select(0, place.view(-1)).view(-1, 32, 32, 3).permute(0, 3, 1, 2)
+            batch = batch.contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
+            with torch.autocast(device.type, torch.bfloat16, enabled=way.precision == "bf16"):
+                logits = forward(batch)
+            logits, target = logits.float(), labels[rows]
+            loss = F.cross_entropy(logits, target)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            with torch.no_grad():
+                log_p = logits.log_softmax(1)
+                p = log_p.exp()
+                kept[0, rows] = (logits.argmax(1) == target).float()
+                kept[1, rows] = F.nll_loss(log_p, target, reduction="none")
+                best = logits.scatter(1, target[:, None], -torch.inf).amax(1)
+                kept[2, rows] = logits.gather(1, target[:, None])[:, 0] - best
+                kept[3, rows] = (p - F.one_hot(target, 10)).norm(dim=1)
+                kept[4, rows] = -(p * log_p).sum(1)
+        kept.cpu()
+
+    return epoch
+
+
+def plain_loop(arch: str, images, labels, device, workers: int):
+    """The loop of the tutorials: PIL images through a DataLoader, float32 NCHW, and one Python float a sample and signal."""
+    from torchvision import transforms
+
+    mean, std = channel_statistics(images)
+    change = transforms.Compose(
+        [transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip(), transforms.ToTensor(), transforms.Normalize(mean, std)]
+    )
+    network = build(arch, 10, 3, seed=0).to(device).train()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.02, momentum=0.9, weight_decay=5e-4, nesterov=True)
+    pictures = [Image.fromarray(image) for image in images]
+    noted = {row: [] for row in range(len(images))}
+
+    class Pictures(torch.utils.data.Dataset):
+        def __init__(self, count: int):
+            self.count = count
+
+        def __len__(self) -> int:
+            return self.count
+
+        def __getitem__(self, row: int):
+            return row, change(pictures[row]), int(labels[row])
+
+    def epoch(_number: int, count: int) -> None:
+        start = "fork" if workers else None
+        loader = torch.utils.data.DataLoader(Pictures(count), BATCH, shuffle=True, num_workers=workers, multiprocessing_context=start)
+        for rows, batch, target in loader:
+            batch, target = batch.to(device), target.to(device)
+            logits = network(batch)
+            losses = F.cross_entropy(logits, target, reduction="none")
+            optimizer.zero_grad()
+            losses.mean().backward()
+            optimizer.step()
+            logits, losses = logits.detach(), losses.detach()
+            for i, row in enumerate(rows.tolist()):
+                z, y = logits[i], target[i].item()
+                ranked = z.sort(descending=True)
+                best = ranked.values[1 if ranked.indices[0].item() == y else 0]
+                p = z.softmax(0)
+                error = p.clone()
+                error[y] -= 1
+                entropy = -(p * p.log()).sum().item()
+                noted[row].append((z.argmax().item(), losses[i].item(), (z[y] - best).item(), error.norm().item(), entropy))
+
+    return epoch
+
+
+def probed(arch: str, options) -> Way:
+    """The fastest eager or compiled way here, for an epoch count at which compiling may pay."""
+    device = devices.resolve(options.device)
+    images, labels = cifar(BATCH)
+    mean, std = channel_statistics(images)
+    cut = Images(images, np.arange(BATCH), mean, std, device, "channels_last")
+    everything = views(0, 0, np.arange(BATCH), "crop-flip")
+    _, batch, target = next(batches(cut, torch.from_numpy(labels).to(device), np.arange(BATCH), everything, BATCH))
+    with devices.numerics(options.threads, deterministic=False), tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "probes.json"
+        return fastest_way(build(arch, 10, 3, 0).to(device), batch, target, device, steps=STEPS, key=arch, file=file)
+
+
+def cifar(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first `count` train images of CIFAR-10, (count, 32, 32, 3) uint8, and their labels."""
+    table = pq.read_table(DATA / "cifar10" / "train.parquet").slice(0, count)
+    images = [np.asarray(Image.open(io.BytesIO(cell["bytes"]))) for cell in table["image"].to_pylist()]
+    return np.stack(images), table["label"].to_numpy().astype(np.int64)
+
+
+def conditions(options) -> str:
+    where = devices.device_name(devices.resolve(options.device))
+    return (
+        f"{datetime.date.today()}, {where}, {options.threads} threads, torch {torch.__version__}, Python {platform.python_version()}: "
+        f"one epoch of {options.images} CIFAR-10 images, batch {BATCH}, recording on, median of {options.repeats} fresh processes in turns."
+    )
+
+
+if __name__ == "__main__":
+    main()
