@@ -1,0 +1,84 @@
+"""The training loop, whole and visible."""
+
+import math
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from learnability.config import RunConfig
+from learnability.training.recorder import Recorder
+
+
+def train_epoch(
+    network: nn.Module,
+    forward: Callable,
+    optimizer: torch.optim.Optimizer,
+    batches: Iterable,
+    learning_rate: Callable[[int], float],
+    step: int,
+    recorder: Recorder | None,
+) -> int:
+    """One epoch of updates, the first of them number `step`; returns the number of the next one.
+
+    What is recorded are the logits of the update's own forward pass, before that update.
+    """
+    network.train()
+    for rows, images, labels in batches:
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step)
+        logits = forward(images)
+        loss = F.cross_entropy(logits, labels)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        if recorder is not None:
+            recorder.update(rows, logits, labels)
+        step += 1
+    return step
+
+
+@torch.no_grad()
+def evaluate(network: nn.Module, forward: Callable, batches: Iterable, recorder: Recorder | None = None) -> float:
+    """Share of hits in a pass that changes nothing: eval mode, running statistics, no update. `recorder` notes it."""
+    network.eval()
+    hits, seen = 0, 0
+    for rows, images, labels in batches:
+        logits = forward(images)
+        if recorder is not None:
+            recorder.update(rows, logits, labels)
+        hits = hits + (logits.argmax(1) == labels).sum()
+        seen += len(labels)
+    return float(hits) / seen if seen else math.nan
+
+
+def sgd(network: nn.Module, config: RunConfig, device: torch.device) -> torch.optim.SGD:
+    """SGD with Nesterov momentum and coupled weight decay on all parameters; one fused pass where the device has it."""
+    return torch.optim.SGD(
+        network.parameters(),
+        lr=config.peak_lr,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        nesterov=config.momentum > 0,
+        fused=device.type in ("cpu", "cuda"),
+    )
+
+
+def learning_rates(config: RunConfig, steps: int) -> Callable[[int], float]:
+    """step 0..steps-1 -> learning rate: a linear warm-up to the peak, then cosine to zero, steps of a tenth, or constant.
+
+    `step` divides by ten after a half and after three quarters of all updates (He et al. 2015, 1512.03385, section 4.2).
+    """
+    warmup = int(config.warmup * steps)
+
+    def rate(step: int) -> float:
+        if step < warmup:
+            return config.peak_lr * (step + 1) / warmup
+        if config.schedule == "cosine":
+            return config.peak_lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
+        if config.schedule == "step":
+            return config.peak_lr * 0.1 ** ((2 * step >= steps) + (4 * step >= 3 * steps))
+        return config.peak_lr
+
+    return rate

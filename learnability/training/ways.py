@@ -1,0 +1,82 @@
+"""Ways to run the same update: precision and memory layout, eager or compiled. They differ in time, not in meaning."""
+
+import contextlib
+import dataclasses
+import shutil
+
+import torch
+from torch import nn
+
+
+@dataclasses.dataclass(frozen=True)
+class Way:
+    """How a network is run: `fp32` or `bf16` (autocast), `nchw` or `channels_last`, eager or compiled."""
+
+    precision: str
+    layout: str
+    compiled: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.precision} {self.layout}" + (" compiled" if self.compiled else "")
+
+    def prepared(self, network: nn.Module, device: torch.device) -> nn.Module:
+        """The network on the device, its weights in this layout; itself, changed in place."""
+        memory_format = torch.channels_last if self.layout == "channels_last" else torch.contiguous_format
+        return network.to(device).to(memory_format=memory_format)
+
+    def context(self, device: torch.device) -> contextlib.AbstractContextManager:
+        """Autocast around a forward pass in bf16, nothing in fp32."""
+        if self.precision == "fp32":
+            return contextlib.nullcontext()
+        return torch.autocast(device.type, torch.bfloat16)
+
+
+REFERENCE = Way("fp32", "nchw")  # every other way must come to the same numbers, within tolerance
+
+
+def fixed(precision: str, device: torch.device) -> Way:
+    """The one eager way that `--precision fp32` or `bf16` names: channels_last for all three networks (NCHW on MPS)."""
+    return Way(precision, "nchw" if device.type == "mps" else "channels_last")
+
+
+def candidates(device: torch.device, compiler: bool) -> list[Way]:
+    """Ways worth timing on this device; compiled ones only where there is a compiler."""
+    ways = [REFERENCE, Way("fp32", "channels_last")]
+    if device.type != "mps" and (device.type == "cpu" or torch.cuda.is_bf16_supported()):
+        ways.append(Way("bf16", "channels_last"))
+    if compiler and device.type != "mps":
+        ways += [dataclasses.replace(way, compiled=True) for way in ways[1:]]
+    return ways
+
+
+def has_compiler(device: torch.device) -> bool:
+    """Whether torch.compile can work here: a C++ compiler for the CPU, Triton for CUDA."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (7, 0) and _there("triton")
+    return device.type == "cpu" and any(shutil.which(name) for name in ("g++", "clang++", "c++"))
+
+
+def _there(module: str) -> bool:
+    import importlib.util
+
+    return importlib.util.find_spec(module) is not None
+
+
+class Forward:
+    """`forward(images)` -> (B, K) float32 logits of a network, run in one way.
+
+    A compiled network serves batches of the training size in train mode; every other batch runs eagerly, so what runs
+    is a function of the batch and not of what came before.
+    """
+
+    def __init__(self, network: nn.Module, way: Way, device: torch.device, batch_size: int):
+        self.network, self.way, self.device, self.batch_size = network, way, device, batch_size
+        self.compiled = torch.compile(network, dynamic=False) if way.compiled else None
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        network = self.network
+        if self.compiled is not None and network.training and len(images) == self.batch_size:
+            network = self.compiled
+        with self.way.context(self.device):
+            return network(images).float()

@@ -1,0 +1,133 @@
+"""The probe: what is fastest counts only if its numbers are those of float32; the answer is remembered."""
+
+import dataclasses
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from learnability.training import probe
+from learnability.training.architectures import build
+from learnability.training.probe import Check, Trial, fastest_way, tried
+from learnability.training.ways import REFERENCE, Way, candidates, fixed
+from tests.training.toy import OWN, pictures
+
+CPU = torch.device("cpu")
+CHANNELS_LAST, BF16 = Way("fp32", "channels_last"), Way("bf16", "channels_last")
+
+
+def batch(count=32, K=4):
+    images, labels = pictures(count, K, 3, 32, seed=3)
+    return torch.from_numpy(images).float().sub(127).div(60).permute(0, 3, 1, 2), torch.from_numpy(labels)
+
+
+class Wrong(nn.Module):
+    """A network that is fast and wrong in bf16: half of its channels are lost there."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = build("tiny", 4, 3, 0, OWN)
+
+    def forward(self, images):
+        out = self.inner(images)
+        return out * torch.tensor([1, 1, 0, 0]) if torch.is_autocast_enabled("cpu") else out
+
+
+@pytest.fixture
+def eager_only(monkeypatch):
+    monkeypatch.setattr(probe, "has_compiler", lambda device: False)
+
+
+def test_fixed_ways_are_one_eager_layout_and_candidates_hold_them():
+    assert fixed("fp32", CPU) == CHANNELS_LAST and fixed("bf16", CPU) == BF16
+    assert candidates(CPU, compiler=False) == [REFERENCE, CHANNELS_LAST, BF16]
+    assert [way for way in candidates(CPU, compiler=True) if way.compiled] == [
+        dataclasses.replace(way, compiled=True) for way in (CHANNELS_LAST, BF16)
+    ]
+
+
+@pytest.mark.parametrize(("arch", "count"), [("resnet20", 16), ("mobilenet", 16), ("vgg16", 8)])
+def test_every_candidate_of_every_network_has_the_numbers_of_float32(one_thread, arch, count):
+    images, labels = batch(count)
+    check = Check(build(arch, 4, 3, 0), images, labels, CPU)
+    assert {way.name: check.refusal(way) for way in candidates(CPU, compiler=False)} == dict.fromkeys(
+        ("fp32 nchw", "fp32 channels_last", "bf16 channels_last")
+    )
+
+
+def test_a_fast_wrong_way_loses(one_thread):
+    images, labels = batch()
+    trials = {trial.way: trial for trial in tried(Wrong(), images, labels, CPU, [REFERENCE, BF16], lambda: True)}
+    assert trials[BF16].refused.startswith("logits differ from float32 by")
+    assert trials[BF16].seconds(1) == float("inf") and 0 < trials[REFERENCE].seconds(1) < 10
+
+
+def test_the_network_stays_as_it_is_and_so_does_the_global_random_state(one_thread, tmp_path, eager_only):
+    images, labels = batch()
+    network = build("tiny", 4, 3, 0, OWN)
+    before, random = {name: tensor.clone() for name, tensor in network.state_dict().items()}, torch.get_rng_state()
+    fastest_way(network, images, labels, CPU, steps=10, key="k", file=tmp_path / "probes.json")
+    assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
+    assert torch.equal(random, torch.get_rng_state()) and network.training and all(p.grad is None for p in network.parameters())
+
+
+def test_the_answer_is_remembered_under_its_key_and_a_damaged_file_is_made_anew(one_thread, tmp_path, eager_only, monkeypatch):
+    images, labels = batch()
+    file, asked = tmp_path / "cache" / "probes.json", []
+    monkeypatch.setattr(probe, "tried", lambda *given: asked.append(1) or [Trial(way, 1.0 + (way != BF16)) for way in given[4]])
+
+    def ask(key):
+        return fastest_way(build("tiny", 4, 3, 0, OWN), images, labels, CPU, steps=10, key=key, file=file)
+
+    assert ask("a") == ask("a") == BF16 and len(asked) == 1
+    assert ask("b") == BF16 and len(asked) == 2 and set(json.loads(file.read_text())["answers"]) == {"a", "b"}
+    file.write_text("{")
+    assert ask("a") == BF16 and len(asked) == 3
+    interrupted = fastest_way(
+        build("tiny", 4, 3, 0, OWN), images, labels, CPU, steps=10, key="c", file=file, goes_on=lambda: len(asked) < 4
+    )
+    assert interrupted == BF16 and "c" not in json.loads(file.read_text())["answers"]
+
+
+def test_compilation_is_tried_only_where_it_can_pay(one_thread, tmp_path, monkeypatch):
+    images, labels = batch()
+    asked = []
+
+    def trials(_network, _images, _labels, _device, ways, _goes_on):
+        asked.append(ways)
+        return [Trial(way, 0.5 if way.compiled else 1.0, first_s=50.0) for way in ways]
+
+    monkeypatch.setattr(probe, "has_compiler", lambda device: True)
+    monkeypatch.setattr(probe, "tried", trials)
+
+    def ask(steps):
+        return fastest_way(build("tiny", 4, 3, 0, OWN), images, labels, CPU, steps=steps, key="k", file=tmp_path / "probes.json")
+
+    assert not ask(299).compiled and len(asked) == 1
+    assert ask(301).compiled and len(asked) == 2
+    assert not ask(99).compiled and ask(10_000).compiled and len(asked) == 2
+
+
+def test_out_of_memory_refuses_a_way_and_where_all_are_it_ends(one_thread, monkeypatch, tmp_path, eager_only):
+    images, labels = batch()
+
+    def full(self):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    monkeypatch.setattr(probe._Racer, "step", full)
+    assert [trial.refused for trial in tried(build("tiny", 4, 3, 0, OWN), images, labels, CPU, [REFERENCE], lambda: True)] == [
+        "out of memory"
+    ]
+    with pytest.raises(torch.OutOfMemoryError, match="bf16 channels_last: out of memory"):
+        fastest_way(build("tiny", 4, 3, 0, OWN), images, labels, CPU, steps=1, key="k", file=tmp_path / "probes.json")
+
+
+@pytest.mark.slow
+@pytest.mark.soak
+@pytest.mark.parametrize("arch", ["resnet20", "mobilenet", "vgg16"])
+def test_compiled_networks_have_the_numbers_of_float32(arch):
+    images, labels = batch()
+    check = Check(build(arch, 4, 3, 0), images, labels, CPU)
+    for way in candidates(CPU, compiler=True):
+        assert check.refusal(way) is None, way.name
