@@ -15,7 +15,9 @@ def command(commands, name: str, run: Callable, summary: str, examples: str) -> 
     own = commands.add_parser(
         name, help=summary, description=summary, epilog=f"examples:\n{examples}", formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    own.add_argument("--cache", metavar="FOLDER", help="the cache folder (default: $LEARNABILITY_CACHE, else cache/ of a checkout, else ./cache)")
+    own.add_argument(
+        "--cache", metavar="FOLDER", help="the cache folder (default: $LEARNABILITY_CACHE, else cache/ of a checkout, else ./cache)"
+    )
     own.set_defaults(run=run)
     return own
 
@@ -44,7 +46,9 @@ class Bar:
 
     def __call__(self, done: int, total: int | None = None, **shown) -> None:
         if self.bar is None:
-            self.bar = tqdm(total=total, desc=self.description, unit=self.unit, unit_scale=total is None or total > 10_000, dynamic_ncols=True)
+            self.bar = tqdm(
+                total=total, desc=self.description, unit=self.unit, unit_scale=total is None or total > 10_000, dynamic_ncols=True
+            )
         if total is not None and total != self.bar.total:
             self.bar.total = total
         self.bar.set_postfix(shown, refresh=False)

@@ -11,7 +11,15 @@ from learnability.errors import LearnabilityError
 from learnability.store.health import dataset_problems, run_problems
 from learnability.store.locks import hold
 
-FLOORS = {"torch": (2, 11), "torchvision": (0, 26), "numpy": (2, 0), "scipy": (1, 13), "pyarrow": (15, 0), "pillow": (11, 0), "safetensors": (0, 5)}
+FLOORS = {
+    "torch": (2, 11),
+    "torchvision": (0, 26),
+    "numpy": (2, 0),
+    "scipy": (1, 13),
+    "pyarrow": (15, 0),
+    "pillow": (11, 0),
+    "safetensors": (0, 5),
+}
 APP_FLOORS = {"streamlit": (1, 67), "plotly": (7, 0), "pandas": (2, 2)}
 
 

@@ -1,5 +1,6 @@
 """prepare: a source becomes a data set version in the cache."""
 
+from learnability import jobs
 from learnability.commands.arguments import Bar, cache_of, command, print_json
 from learnability.prepare import prepare
 
@@ -25,6 +26,7 @@ def add(commands) -> None:
     own.add_argument("--image-column", metavar="NAME", help="Parquet, CSV: the column with the image (default: found by type)")
     own.add_argument("--label-column", metavar="NAME", help="Parquet, CSV: the column with the label (default: found by type)")
     own.add_argument("--if-missing", action="store_true", help="do nothing if the cache holds any data set already")
+    own.add_argument("--queue", action="store_true", help="prepare in the background and return")
     own.add_argument("--json", action="store_true", help="for programs: what was prepared")
 
 
@@ -33,6 +35,8 @@ def run(args) -> int:
     if args.if_missing and (names := cache.dataset_names()):
         print(f"the cache holds {', '.join(names)}; nothing to prepare")
         return 0
+    if args.queue:
+        return _queue(args, cache)
     bar = Bar("prepare", "image")
     try:
         prepared = prepare(
@@ -54,4 +58,10 @@ def run(args) -> int:
     else:
         print(prepared.summary())
         print(f"Next: python -m learnability train --data {prepared.name} --arch resnet20 vgg16 mobilenet")
+    return 0
+
+
+def _queue(args, cache) -> int:
+    name = jobs.prepare(cache, args.source, **{option: getattr(args, option) for option in jobs.PREPARE_OPTIONS})
+    print(f"{name}: queued. Its state: python -m learnability runs --watch")
     return 0

@@ -2,6 +2,7 @@
 
 import sys
 
+from learnability import jobs
 from learnability.commands.arguments import Bar, cache_of, command, print_json
 from learnability.config import AUGMENTS, PRECISIONS, RECORD_MODES, SCHEDULES, RunConfig, planted_name, study
 from learnability.errors import ConfigError, TrainingError
@@ -19,6 +20,7 @@ def add(commands) -> None:
         "  python -m learnability train --data digits --arch resnet20 vgg16 mobilenet --epochs 10\n"
         "  python -m learnability train --data cifar10 --arch resnet20 --seeds 3 --subset 10000\n"
         "  python -m learnability train --data cifar10 --arch resnet20 --label-noise 0.05\n"
+        "  python -m learnability train --data cifar10 --arch resnet20 vgg16 --seeds 3 --queue\n"
         "A finished run is not repeated; --first-seed 3 --seeds 2 trains seeds 3 and 4.",
     )
     defaults = RunConfig(data="x", fingerprint="0" * 64, arch="resnet20")
@@ -29,7 +31,9 @@ def add(commands) -> None:
     recipe = own.add_argument_group("recipe", "what the scores depend on; runs with another recipe form another group")
     recipe.add_argument("--epochs", type=int, default=defaults.epochs, help=f"epochs, one look each (default {defaults.epochs})")
     recipe.add_argument("--subset", type=int, metavar="N", help="train on N samples, the same share of every class")
-    recipe.add_argument("--record", choices=RECORD_MODES, default="train", help="note samples in the update's own pass, or in a pass after each epoch")
+    recipe.add_argument(
+        "--record", choices=RECORD_MODES, default="train", help="note samples in the update's own pass, or in a pass after each epoch"
+    )
     labels = recipe.add_mutually_exclusive_group()
     labels.add_argument("--labels", default="original", metavar="VERSION", help="label version (default original)")
     labels.add_argument("--label-noise", type=float, metavar="FRACTION", help="plant wrong labels in this share of the train samples")
@@ -39,15 +43,25 @@ def add(commands) -> None:
     recipe.add_argument("--batch-size", type=int, default=defaults.batch_size, metavar="B", help=f"default {defaults.batch_size}")
     recipe.add_argument("--lr", type=float, help="peak learning rate (default 0.1, VGG-16 0.05)")
     recipe.add_argument("--weight-decay", type=float, default=defaults.weight_decay, help=f"default {defaults.weight_decay}")
-    recipe.add_argument("--schedule", choices=SCHEDULES, default="cosine", help="of the learning rate, after a 10 %% warm-up (default cosine)")
-    recipe.add_argument("--folds", type=int, metavar="F", help="hold out each F-th of the samples in turn: F runs a seed, scores from networks that never saw the label")
+    recipe.add_argument(
+        "--schedule", choices=SCHEDULES, default="cosine", help="of the learning rate, after a 10 %% warm-up (default cosine)"
+    )
+    recipe.add_argument(
+        "--folds",
+        type=int,
+        metavar="F",
+        help="hold out each F-th of the samples in turn: F runs a seed, scores from networks that never saw the label",
+    )
     own.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default auto)")
     own.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
     own.add_argument("--restart", action="store_true", help="begin again from epoch 0 where a checkpoint is damaged")
-    own.add_argument("--json", action="store_true", help="for programs: the state of each run at the end")
+    own.add_argument("--queue", action="store_true", help="put the runs into the queue and return: they train in the background")
+    own.add_argument("--json", action="store_true", help="for programs: the state of each run at the end; with --queue, which are new")
 
 
 def run(args) -> int:
+    if args.queue:
+        return _queue(args)
     from learnability.training import devices
     from learnability.training.run import train
 
@@ -105,6 +119,20 @@ def _configs(args, cache) -> list[RunConfig]:
         deterministic=args.deterministic,
         folds=args.folds,
     )
+
+
+def _queue(args) -> int:
+    if args.restart:
+        raise ConfigError("--restart with --queue: expected one of them. Use: python -m learnability resume RUN --restart")
+    cache = cache_of(args)
+    launched = jobs.launch(cache, _configs(args, cache), args.device, args.threads)
+    if args.json:
+        print_json([{"run": run_id, "created": created} for run_id, created in launched])
+        return 0
+    for run_id, created in launched:
+        print(f"{run_id}: {'queued' if created else 'is there already: ' + jobs.state(cache, args.data, run_id).state}")
+    print("They train in the background. Watch: python -m learnability runs --watch")
+    return 0
 
 
 def _outcome(run, repeated: bool = True) -> dict:

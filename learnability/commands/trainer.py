@@ -1,0 +1,75 @@
+"""trainer: trains launched runs by their ids. What a worker starts; also what a job of another scheduler can call."""
+
+import contextlib
+import faulthandler
+import signal
+import sys
+import time
+
+from learnability.commands.arguments import cache_of, command
+from learnability.errors import Locked, TrainingError
+from learnability.jobs.reasons import BUSY
+from learnability.store.locks import hold
+from learnability.store.runs import load_config
+
+
+def add(commands) -> None:
+    own = command(
+        commands,
+        "trainer",
+        run,
+        "Train runs that were launched, by their ids, one after the other: what a worker starts.",
+        "  python -m learnability trainer digits resnet20-s0-4f1c2a9b --device cpu\n"
+        "SIGTERM stops cleanly (exit code 143), SIGUSR1 prints where every thread is. 75: device or run are in use.",
+    )
+    own.add_argument("data", metavar="DATA", help="the data set")
+    own.add_argument("runs", nargs="+", metavar="RUN", help="run ids")
+    own.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default auto)")
+    own.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
+    own.add_argument("--restart", action="store_true", help="begin again from epoch 0 where a checkpoint is damaged")
+
+
+def run(args) -> int:
+    faulthandler.enable()
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    from learnability.training import devices
+    from learnability.training.run import train
+    from learnability.training.stopping import Stop
+
+    cache, stop = cache_of(args), Stop()
+    configs = [load_config(cache, args.data, run_id) for run_id in args.runs]
+    try:
+        with hold(cache, f"device-{devices.resolve(args.device)}", wait=1.0):
+            for config in configs:
+                if not stop.asked:
+                    head = train(config, cache, args.device, args.threads, Lines(), stop, args.restart)
+                    told(f"{config.run_id}: {head.state}, {head.looks} of {head.epochs} looks")
+                    if head.state == "failed":
+                        raise TrainingError(f"{config.run_id}: {head.reason}")
+    except Locked as error:
+        told(str(error))
+        return BUSY
+    return 128 + stop.signal if stop.signal else 0
+
+
+class Lines:
+    """Progress as lines of text, one at most every 10 seconds and one a phase that is new."""
+
+    def __init__(self, every: float = 10.0):
+        self.every, self.last, self.phase = every, -float("inf"), None
+
+    def __call__(self, done: int, total: int, phase: str = "", **shown) -> None:
+        now = time.monotonic()
+        if now - self.last < self.every and (phase == self.phase or phase in ("train", "eval", "test")):
+            return
+        self.last, self.phase = now, phase
+        told(
+            f"{time.strftime('%H:%M:%S')} {phase} {done:,} of {total:,} images"
+            + "".join(f", {name} {value}" for name, value in shown.items())
+        )
+
+
+def told(line: str) -> None:
+    """Prints where that works: a full disk ends a run elsewhere, with a reason."""
+    with contextlib.suppress(OSError):
+        print(line, file=sys.stderr, flush=True)

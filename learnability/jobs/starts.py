@@ -1,0 +1,98 @@
+"""Starting processes that outlive whoever starts them: workers, trainers, preparations. Each leads its own session.
+
+They are spawned, never forked, so none inherits a lock; what they print goes to a file that they append to themselves.
+"""
+
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import learnability
+from learnability.errors import InputError
+from learnability.jobs import logs, queue
+from learnability.jobs.processes import TOKEN, Process
+from learnability.jobs.queue import Job
+from learnability.store.files import disk_errors
+from learnability.store.paths import Cache
+
+
+def ensure_worker(connection: sqlite3.Connection, cache: Cache, lane: str) -> None:
+    """Starts a worker for a lane unless one lives. In the transaction that put a job in, so that neither misses the other."""
+    if queue.worker(connection, lane) is not None:
+        return
+    command = ["worker", "--device", lane, "--cache", str(cache.root)]
+    process = spawned(command, worker_log(cache, lane), cache)
+    if (identity := Process.of(process.pid)) is not None:
+        queue.set_worker(connection, lane, identity)
+    threading.Thread(target=process.wait, name=f"wait for {process.pid}", daemon=True).start()  # no zombie stays behind
+
+
+def worker_log(cache: Cache, lane: str) -> Path:
+    return cache.logs / f"worker-{lane.replace(':', '_')}.txt"
+
+
+def log_file(cache: Cache, data: str, name: str) -> Path:
+    """Where a run, or a preparation (data ""), prints to."""
+    if data:
+        return cache.run_folder(data, name) / "log.txt"
+    if not re.fullmatch(r"prepare-[0-9a-f]{8}", name):
+        raise InputError(f"preparation {name!r}: expected prepare- and 8 hex digits.")
+    return cache.logs / f"{name}.txt"
+
+
+def spawn_job(cache: Cache, job: Job, token: str) -> subprocess.Popen:
+    """Starts the trainer of a run, or a preparation."""
+    log = log_file(cache, *job.key)
+    command = _trainer(job) if job.kind == "run" else _preparation(job)
+    command += ["--cache", str(cache.root)]
+    logs.note(log, f"[{time.strftime('%Y-%m-%d %H:%M:%S')}] learnability {' '.join(command)}")
+    return spawned(command, log, cache, {TOKEN: token})
+
+
+def _trainer(job: Job) -> list[str]:
+    command = ["trainer", job.data, job.name, "--device", job.lane]
+    if job.threads:
+        command += ["--threads", str(job.threads)]
+    return [*command, "--restart"] if job.asked.get("restart") else command
+
+
+def _preparation(job: Job) -> list[str]:
+    asked = job.asked
+    command = ["prepare", asked.pop("source")]
+    for name, value in asked.items():
+        command += [f"--{name.replace('_', '-')}={value}"]
+    return command
+
+
+def spawned(arguments: list[str], log: Path, cache: Cache, variables: dict[str, str] | None = None) -> subprocess.Popen:
+    """`python -m learnability ...` in a session of its own, printing to `log`."""
+    with disk_errors(cache.root):
+        cache.logs.mkdir(parents=True, exist_ok=True)
+        output = logs.open_log(log)
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-u", "-m", "learnability", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            env=_environment(variables or {}),
+        )
+    finally:
+        os.close(output)
+
+
+def _environment(variables: dict[str, str]) -> dict[str, str]:
+    """This process's environment; a checkout that is not installed is found from any folder."""
+    environment = {name: value for name, value in os.environ.items() if name != TOKEN} | variables
+    root = Path(learnability.__file__).resolve().parents[1]
+    if (root / "pyproject.toml").is_file():
+        before = environment.get("PYTHONPATH")
+        environment["PYTHONPATH"] = f"{root}{os.pathsep}{before}" if before else str(root)
+    environment.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # the order of nvidia-smi, so that cuda:1 means the same here and there
+    return environment

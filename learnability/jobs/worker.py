@@ -1,0 +1,276 @@
+"""One worker a device: takes the queue's next job, watches it, notes how it ended. It holds nothing that a job needs.
+
+Killed, it leaves its jobs at work; the next worker finds them by process and lock. Nothing is begun twice: a run is held by
+its own lock, a device by another, both taken by the trainer itself.
+"""
+
+import contextlib
+import os
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import time
+
+from learnability.errors import LearnabilityError, Locked, NotFound, StoreError
+from learnability.jobs import derivation, logs, queue, readiness, rebuild, starts
+from learnability.jobs.processes import Process, boot_id, end_family, family, with_token
+from learnability.jobs.queue import Job, Key
+from learnability.jobs.reasons import BUSY, of_end
+from learnability.jobs.timeouts import Timeouts
+from learnability.store.files import LEFTOVER
+from learnability.store.locks import hold, is_held, run_lock
+from learnability.store.paths import Cache
+from learnability.store.runs import load_run, read_progress
+
+LEFT_OVER_S = 3600.0  # a launch takes no longer
+LOW_PRIORITY = 10  # niceness of what shares the processor with its owner: CPU runs and preparations
+
+
+def work(cache: Cache, lane: str, say=print) -> int:
+    """Works until the lane has been empty for a while. 0 also where another worker has the lane."""
+    timeouts = Timeouts.here()
+    if not lane.startswith("cuda"):
+        os.nice(max(LOW_PRIORITY - os.nice(0), 0))
+    while True:
+        try:
+            with hold(cache, f"worker-{lane}"):
+                Worker(cache, lane, timeouts, say).until_idle()
+        except Locked:
+            say(f"another worker has {lane}")
+            return 0
+        if _signed_off(cache, lane):
+            say(f"nothing to do on {lane}: ends")
+            return 0
+
+
+def _signed_off(cache: Cache, lane: str) -> bool:
+    """Takes the worker off the list in the transaction that finds the lane empty: a launch sees either us or nobody."""
+
+    def leave(connection) -> bool:
+        if any(job.state != "ended" for job in queue.jobs(connection, lane=lane)):
+            return False
+        queue.unset_worker(connection, lane)
+        return True
+
+    return queue.write(cache, leave)
+
+
+class Worker:
+    """The rounds of one worker."""
+
+    def __init__(self, cache: Cache, lane: str, timeouts: Timeouts, say):
+        self.cache, self.lane, self.timeouts, self.say = cache, lane, timeouts, say
+        self.me = Process.of(os.getpid())
+        self.children: dict[Key, subprocess.Popen] = {}  # what this worker started itself
+        self.news: dict[Key, tuple[Job, dict]] = {}  # fields of jobs at work that the queue's file has still to take
+        self.steps: dict[Key, tuple] = {}  # where a run was, and since when
+        self.pressed: dict[Key, float] = {}  # since when a job is seen to be asked to stop
+        self.warned: set[Key] = set()  # have got SIGTERM
+        self.asked_device = -float("inf")
+
+    def until_idle(self) -> None:
+        """Round after round, until nothing is queued or at work for `idle` seconds."""
+        queue.check(self.cache)
+        sweep_launches(self.cache)
+        since, trouble = time.monotonic(), None
+        while time.monotonic() - since < self.timeouts.idle:
+            try:
+                busy, trouble = self.round(), None
+            except StoreError as error:  # full, or in use for too long: what is known is written later
+                if str(error) != trouble:
+                    self.say(str(error))
+                busy, trouble = True, str(error)
+            if busy:
+                since = time.monotonic()
+            time.sleep(self.timeouts.poll)
+
+    def round(self) -> bool:
+        """Watches what is at work and starts what is next; whether there was anything."""
+        known, jobs = queue.read(self.cache, self._lane)
+        for job in jobs:
+            if job.state == "running" and "state" not in self.news.get(job.key, (job, {}))[1]:
+                self._watch(job)
+        if self.news or known != self.me:
+            jobs = self._written()
+        if not any(job.state == "running" for job in jobs):
+            self._start_next([job for job in jobs if job.state == "queued"])
+        logs.cut(starts.worker_log(self.cache, self.lane))
+        return any(job.state != "ended" for job in jobs)
+
+    def _lane(self, connection) -> tuple[Process | None, list[Job]]:
+        return queue.worker(connection, self.lane), queue.jobs(connection, lane=self.lane)
+
+    def _written(self) -> list[Job]:
+        """Writes down who works here and what is new; the lane's jobs."""
+
+        def note(connection) -> list[Job]:
+            queue.set_worker(connection, self.lane, self.me)
+            for job, fields in self.news.values():
+                queue.change_at_work(connection, job, **fields)
+            return queue.jobs(connection, lane=self.lane)
+
+        jobs = queue.write(self.cache, note)
+        self.news = {}
+        return jobs
+
+    def _note(self, job: Job, **fields) -> None:
+        self.news[job.key] = job, {**self.news.get(job.key, (job, {}))[1], **fields}
+
+    # jobs at work
+
+    def _watch(self, job: Job) -> None:
+        logs.cut(starts.log_file(self.cache, *job.key))
+        child = self.children.get(job.key)
+        if child is not None:
+            if child.poll() is not None:
+                return self._ended(job, child.returncode)
+        elif not self._adopted(job):
+            if job.pid is None:  # the worker that had it was killed before it started anything
+                return self._note(job, state="queued", begun=None)
+            return self._ended(job, None)
+        if job.stop:
+            self._press(job)
+        elif job.kind == "run":
+            self._look_for_stall(job)
+
+    def _adopted(self, job: Job) -> bool:
+        """Whether a job that another worker started is still at work; finds the process that it had no time to note."""
+        if job.process is None:
+            found = with_token(job.token) if job.token else []
+            if found:
+                leader = min(found, key=lambda process: (len(process.started), process.started))
+                self._note(job, pid=leader.pid, started=leader.started, boot=leader.boot)
+            return bool(found)
+        return job.process.alive or (job.kind == "run" and is_held(self.cache, run_lock(*job.key)))
+
+    def _press(self, job: Job) -> None:
+        """From the wish to stop to its end: the stop file once more, SIGTERM, SIGKILL to all that belongs to it."""
+        waited = time.monotonic() - self.pressed.setdefault(job.key, time.monotonic())
+        if job.kind == "run" and is_held(self.cache, run_lock(*job.key)):
+            with contextlib.suppress(OSError):
+                (self.cache.run_folder(*job.key) / "stop").touch()
+        if waited >= self.timeouts.kill:
+            if count := end_family(job.process, job.token or ""):
+                self.say(f"{job.name} did not obey for {waited:.0f} s: killed {count} process(es)")
+                self._note(job, note=f"asked to stop, did not obey for {waited:.0f} s and was killed; what was committed is kept")
+        elif job.process is not None and job.key not in self.warned and (waited >= self.timeouts.term or job.kind == "prepare"):
+            self.warned.add(job.key)
+            job.process.send(signal.SIGTERM)
+
+    def _look_for_stall(self, job: Job) -> None:
+        """Marks a run without a new step, and once has it write where it hangs into its log."""
+        told = read_progress(self.cache, *job.key) or {}
+        where, now = (told.get("phase"), told.get("step")), time.monotonic()
+        if self.steps.get(job.key, (None,))[0] != where:
+            self.steps[job.key] = where, now
+            if job.stalled:
+                self._note(job, stalled=0)
+            return
+        silent = now - self.steps[job.key][1]
+        if job.stalled or silent <= derivation.patience(told, self.timeouts):
+            return
+        self.say(f"{job.name} stalled: no new step for {silent:.0f} s")
+        self._note(job, stalled=1)
+        logs.note(starts.log_file(self.cache, *job.key), f"[worker] no new step for {silent:.0f} s; where every thread is:")
+        if job.process is not None and job.process.catches(signal.SIGUSR1):
+            job.process.send(signal.SIGUSR1)
+
+    def _ended(self, job: Job, code: int | None) -> None:
+        """Notes how a job ended, and ends what it left behind."""
+        if job.token and family(job.process, job.token):
+            self.say(f"{job.name} left {end_family(job.process, job.token)} process(es) behind: killed")
+        for kept in (self.children, self.steps, self.pressed):
+            kept.pop(job.key, None)
+        self.warned.discard(job.key)
+        if code == BUSY and not job.stop:
+            self._note(job, state="queued", note=f"{self.lane} is in use", pid=None, begun=None)
+            self.asked_device = time.monotonic()
+            return
+        note = job.note if job.stop and job.note else self._why(job, code)
+        self._note(job, state="ended", ended=time.time(), code=code, note=note, stalled=0)
+        said = f"{job.name} ended: {note or 'done'}"
+        self.say(said)
+        logs.note(starts.log_file(self.cache, *job.key), f"[{time.strftime('%Y-%m-%d %H:%M:%S')}] {said}")
+
+    def _why(self, job: Job, code: int | None) -> str | None:
+        log, config = starts.log_file(self.cache, *job.key), None
+        if job.kind == "run":
+            try:
+                run = load_run(self.cache, *job.key)
+            except NotFound:
+                return "its folder was deleted while it ran"
+            if run.problem:
+                return run.problem
+            if derivation.begun_anew(run.head, job) and run.head.state in derivation.ENDS:
+                return run.head.reason
+            config = run.config
+        elif made := re.search(r"^Next: .* --data (\S+)", logs.tail(log, 5), re.MULTILINE):
+            return f"data set {made[1]} is ready"
+        if job.stop:
+            return "asked to stop"
+        rebooted = job.boot is not None and job.boot != boot_id()
+        return of_end(code, logs.tail(log, 60), config, self.cache.root, rebooted)
+
+    # the next job
+
+    def _start_next(self, waiting: list[Job]) -> None:
+        for job in waiting:
+            ready, note = readiness.of_run(self.cache, job) if job.kind == "run" else (readiness.BEGIN, None)
+            if ready == readiness.GONE:
+                queue.write(self.cache, lambda connection, job=job: queue.forget(connection, job.key))
+            elif ready == readiness.OVER:
+                over = {"state": "ended", "ended": time.time(), "note": note}
+                queue.write(self.cache, lambda connection, job=job, over=over: queue.change(connection, job.key, **over))
+            elif ready == readiness.BEGIN:
+                if time.monotonic() - self.asked_device >= self.timeouts.device:
+                    self._start_on_free_device(job)
+                return
+
+    def _start_on_free_device(self, job: Job) -> None:
+        why = readiness.device_taken(self.cache, job)
+        if why is None:
+            return self._start(job)
+        self.asked_device = time.monotonic()
+        if why != job.note:
+            self.say(f"{job.name} waits: {why}")
+            queue.write(self.cache, lambda connection: queue.change(connection, job.key, note=why))
+
+    def _start(self, job: Job) -> None:
+        """Notes the token first, so that a worker killed between the two lines leaves nothing that cannot be found."""
+        token = secrets.token_hex(8)
+        generation = rebuild.generation(self.cache, *job.key) if job.kind == "run" else -1
+        fields = {"state": "running", "token": token, "generation": generation, "begun": time.time(), "note": None, "pid": None}
+
+        def begin(connection) -> Job | None:
+            current = queue.job(connection, job.key)
+            if current is None or current.state != "queued":
+                return None  # stopped or deleted meanwhile
+            queue.change(connection, job.key, **fields)
+            return queue.job(connection, job.key)
+
+        begun = queue.write(self.cache, begin)
+        if begun is None:
+            return
+        try:
+            if job.kind == "run":
+                (self.cache.run_folder(*job.key) / "stop").unlink(missing_ok=True)
+            child = starts.spawn_job(self.cache, begun, token)
+        except (LearnabilityError, OSError) as error:
+            self._note(begun, state="ended", ended=time.time(), code=1, note=str(error))
+            return
+        self.children[job.key] = child
+        if (identity := Process.of(child.pid)) is not None:
+            self._note(begun, pid=identity.pid, started=identity.started, boot=identity.boot)
+        self.say(f"{job.name} begins on {self.lane}, process {child.pid}")
+        self._written()
+
+
+def sweep_launches(cache: Cache) -> None:
+    """Removes what launches that were killed long ago left beside the runs."""
+    for data in cache.run_data_names():
+        for leftover in cache.runs_folder(data).glob(f"{LEFTOVER}*"):
+            with contextlib.suppress(OSError):
+                if time.time() - leftover.stat().st_mtime > LEFT_OVER_S:
+                    shutil.rmtree(leftover, ignore_errors=True)
