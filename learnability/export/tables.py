@@ -1,5 +1,7 @@
 """Tables that leave the cache: Parquet, exact; CSV, safe to open in a spreadsheet."""
 
+import json
+
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
@@ -17,7 +19,7 @@ def table_file(table: pa.Table, kind: str, metadata: dict[str, str] | None = Non
         return table_bytes(table, metadata)
     if kind == "csv":
         sink = pa.BufferOutputStream()
-        pyarrow.csv.write_csv(safe_cells(table), sink)
+        pyarrow.csv.write_csv(safe_cells(_without_lists(table)), sink)
         return sink.getvalue().to_pybytes()
     raise InputError(f"file type {kind!r}: expected {' or '.join(FORMATS)}.")
 
@@ -29,3 +31,12 @@ def safe_cells(table: pa.Table) -> pa.Table:
             risky = pc.match_substring_regex(column, r"^[=+\-@\t\r]")
             table = table.set_column(i, table.column_names[i], pc.if_else(risky, pc.binary_join_element_wise("'", column, ""), column))
     return table.rename_columns([f"'{name}" if name.startswith(_RISKY) else name for name in table.column_names])
+
+
+def _without_lists(table: pa.Table) -> pa.Table:
+    """CSV has no lists: theirs become JSON text, an empty list an empty cell."""
+    for i, column in enumerate(table.columns):
+        if pa.types.is_list(column.type):
+            texts = [json.dumps(cell, ensure_ascii=False) if cell else None for cell in column.to_pylist()]
+            table = table.set_column(i, table.column_names[i], pa.array(texts, pa.string()))
+    return table
