@@ -1,21 +1,21 @@
-"""python -m learnability: prepare, train, runs, scores, doctor from the shell."""
+"""python -m learnability: prepare, train, runs, stop, resume, scores, agreement, review, export, doctor and more from the shell."""
 
 import argparse
 import signal
 import sys
 
 from learnability import __version__
-from learnability.commands import doctor, prepare, runs, scores, train
+from learnability.commands import agreement, delete, doctor, export, prepare, resume, review, runs, scores, stop, train, trainer, worker
 from learnability.errors import InputError, LearnabilityError, NotFound
 
-COMMANDS = (prepare, train, runs, scores, doctor)
+COMMANDS = (prepare, train, runs, stop, resume, delete, scores, agreement, review, export, doctor, worker, trainer)
 
 
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="python -m learnability",
         description="Which training images does a network learn at once, which late, which never: trains networks and scores every sample.",
-        epilog="Begin with: python -m learnability prepare digits && python -m learnability train --data digits --arch resnet20 vgg16 mobilenet",
+        epilog="Begin: python -m learnability prepare digits && python -m learnability train --data digits --arch resnet20 vgg16 mobilenet",
     )
     top.add_argument("--version", action="version", version=__version__)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")

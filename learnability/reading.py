@@ -26,6 +26,8 @@ def load_recording(run: runs.Run, *, cache: str | os.PathLike | None = None, ver
     return runs.load_recording(Cache.at(cache), run.data, run.id, verify=verify)
 
 
-def load_scores(name: str, metric: str = "learnability", *, recipe: str | None = None, cache: str | os.PathLike | None = None) -> scores.ScoreTable:
+def load_scores(
+    name: str, metric: str = "learnability", *, recipe: str | None = None, cache: str | os.PathLike | None = None
+) -> scores.ScoreTable:
     """One score a sample and run: `columns` maps `<arch>-s<seed>` to score_N, beside sample_ids_N, keys_N, labels_N."""
     return scores.load_scores(Cache.at(cache), name, metric, recipe)

@@ -23,6 +23,7 @@ FLOOR = {
     "learnability.prepare": 4,
     "learnability.jobs": 4,
     "learnability.export": 4,
+    "learnability.selections": 4,
     "learnability.report": 4,
     "learnability.reading": 4,
     "learnability.training": 4,
@@ -38,7 +39,9 @@ FLOOR = {
 }
 TORCH = ("learnability.training", "learnability.integrations", "learnability.sources", "bench")
 STREAMLIT = ("app", "pages", "ui")
-FOLDERS = [path for folder in ("learnability", "ui", "pages", "bench") for path in sorted((ROOT / folder).rglob("*.py"))] + [ROOT / "app.py"]
+FOLDERS = [path for folder in ("learnability", "ui", "pages", "bench") for path in sorted((ROOT / folder).rglob("*.py"))] + [
+    ROOT / "app.py"
+]
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "base", "manager", "util", "helper", "misc"}
 
 
@@ -67,7 +70,9 @@ def imports(path: Path, top_level: bool = False) -> set[str]:
             assert node.level == 0, f"{path}: relative import"
             for alias in node.names:
                 whole = f"{node.module}.{alias.name}"
-                is_module = (ROOT / Path(*whole.split("."))).with_suffix(".py").exists() or (ROOT / Path(*whole.split(".")) / "__init__.py").exists()
+                is_module = (ROOT / Path(*whole.split("."))).with_suffix(".py").exists() or (
+                    ROOT / Path(*whole.split(".")) / "__init__.py"
+                ).exists()
                 found.add(whole if is_module else node.module)
     return found
 

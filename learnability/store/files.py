@@ -29,9 +29,13 @@ def disk_errors(folder: Path, needed: int = 0) -> Iterator[None]:
             missing = f"needs about {needed / 1e6:.0f} MB more" if needed else "needs more space"
             raise DiskFull(f"disk full: {missing} in {folder}. Make space, then resume; what was committed is kept.") from error
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-            raise StoreError(f"cannot write in {folder}: {os.strerror(error.errno)}. Make it writable or move the cache with --cache.") from error
+            raise StoreError(
+                f"cannot write in {folder}: {os.strerror(error.errno)}. Make it writable or move the cache with --cache."
+            ) from error
         if error.errno == errno.EIO:
-            raise StoreError(f"input/output error in {folder}: the disk refused. What was committed before is kept; check the disk.") from error
+            raise StoreError(
+                f"input/output error in {folder}: the disk refused. What was committed before is kept; check the disk."
+            ) from error
         if error.errno in (errno.EMFILE, errno.ENFILE):
             raise StoreError(f"too many open files while working in {folder}. Raise the limit (ulimit -n) and resume.") from error
         raise

@@ -70,7 +70,7 @@ def run_problems(cache: Cache, data: str, run_id: str, repair: bool = False) -> 
         except NotFound:
             damaged = True
         if damaged and load_run(cache, data, run_id).head.checkpoint == checkpoint:
-            yield f"{folder / checkpoint['file']} is damaged or gone: the recording is whole, but a resume has to begin again (train --restart)."
+            yield f"{folder / checkpoint['file']} is damaged or gone: the recording is whole; a resume begins again (train --restart)."
 
 
 def _score_problems(cache: Cache, data: str, run_id: str, looks: int, repair: bool) -> Iterator[str]:

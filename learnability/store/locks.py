@@ -39,7 +39,9 @@ def hold(cache: Cache, name: str, wait: float = 0.0) -> Iterator[None]:
                 raise Locked(f"{name} is in use by {holder(cache, name)}. Wait for it or stop it.")
             time.sleep(0.05)
         if _free(path):
-            raise StoreError(f"file locks do not hold in {path.parent} (a network file system?). Move the cache to a local disk with --cache.")
+            raise StoreError(
+                f"file locks do not hold in {path.parent} (a network file system?). Move the cache to a local disk with --cache."
+            )
         with contextlib.suppress(OSError):  # only tells a person who holds it
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": int(time.time())}).encode(), 0)

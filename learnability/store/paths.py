@@ -44,7 +44,9 @@ class Cache:
         file = self.dataset_home(name) / "current"
         if not file.is_file():
             there = ", ".join(self.dataset_names()) or "none yet"
-            raise NotFound(f"no data set {name!r} in {self.root}; there is: {there}. Prepare it: python -m learnability prepare SOURCE --name {name}")
+            raise NotFound(
+                f"no data set {name!r} in {self.root}; there is: {there}. Prepare it: python -m learnability prepare SOURCE --name {name}"
+            )
         text = file.read_text(errors="replace").strip()
         if not re.fullmatch(r"[0-9a-f]{8}", text):
             raise DamagedFile(f"{file} is damaged: expected 8 hex digits, got {text[:40]!r}.")
@@ -90,6 +92,16 @@ class Cache:
         return self.root / "probes.json"
 
     @property
+    def queue(self) -> Path:
+        """The queue of this machine; can be rebuilt from runs/."""
+        return self.root / "jobs.sqlite"
+
+    @property
+    def logs(self) -> Path:
+        """What workers and preparations printed; may be deleted."""
+        return self.root / "logs"
+
+    @property
     def recipes(self) -> Path:
         return self.root / "recipes.json"
 
@@ -104,3 +116,10 @@ class Cache:
 
     def order(self, name: str, order: str) -> Path:
         return self.root / "orders" / checked_name(name, "data set") / f"{checked_name(order, 'order')}.parquet"
+
+    def export(self, name: str, export: str) -> Path:
+        """A folder that the dashboard writes images into."""
+        return self.root / "exports" / checked_name(name, "data set") / checked_name(export, "folder")
+
+    def export_log(self, name: str, export: str) -> Path:
+        return self.logs / f"export-{checked_name(name, 'data set')}-{checked_name(export, 'folder')}.txt"

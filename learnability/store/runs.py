@@ -167,7 +167,9 @@ def load_runs(cache: Cache, data: str | None = None) -> list[Run]:
                 runs.append(load_run(cache, name, run_id))
             except NotFound:
                 continue  # deleted while we looked
-    return sorted(runs, key=lambda run: (run.data, run.recipe, run.config.arch if run.config else "", run.config.seed if run.config else 0, run.id))
+    return sorted(
+        runs, key=lambda run: (run.data, run.recipe, run.config.arch if run.config else "", run.config.seed if run.config else 0, run.id)
+    )
 
 
 def signal_file(folder: Path, signal: str, class_count: int) -> Path:
@@ -181,7 +183,9 @@ def _check_lengths(folder: Path, head: Head) -> None:
         expected = head.looks * head.rows * storage_dtype(signal, head.class_count).itemsize
         got = path.stat().st_size if path.exists() else 0
         if got < expected:
-            raise DamagedFile(f"{path} is damaged: expected at least {expected} bytes for {head.looks} looks of {head.rows} samples, got {got}.")
+            raise DamagedFile(
+                f"{path} is damaged: expected at least {expected} bytes for {head.looks} looks of {head.rows} samples, got {got}."
+            )
 
 
 def load_recording(

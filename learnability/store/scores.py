@@ -64,7 +64,9 @@ def load_run_scores(cache: Cache, data: str, run_id: str, columns: list[str] | N
     except (KeyError, ValueError, TypeError) as error:
         raise DamagedFile(f"{path} is damaged: {error!r}.") from error
     if damaged:
-        raise DamagedFile(f"{path} is damaged: the checksum of {', '.join(damaged)} does not match. Make it anew: python -m learnability doctor --repair")
+        raise DamagedFile(
+            f"{path} is damaged: the checksum of {', '.join(damaged)} does not match. Make it anew: python -m learnability doctor --repair"
+        )
     return table, looks
 
 
@@ -88,7 +90,9 @@ def load_scores(cache: Cache, data: str, metric: str = "learnability", recipe: s
     found: dict[str, tuple[Run, pa.Table]] = {}
     keys = recipes(cache, data)
     if recipe not in (None, "all") and recipe not in keys:
-        raise NotFound(f"data set {data!r} has no recipe {recipe!r}; it has {', '.join(keys) or 'none'}. See: python -m learnability runs --data {data}")
+        raise NotFound(
+            f"data set {data!r} has no recipe {recipe!r}; it has {', '.join(keys) or 'none'}. See: learnability runs --data {data}"
+        )
     for key in keys if recipe in (None, "all") else [recipe]:
         for run in load_runs(cache, data):
             if run.recipe != key or run.problem or not run.looks:
@@ -102,7 +106,9 @@ def load_scores(cache: Cache, data: str, metric: str = "learnability", recipe: s
         if found and recipe is None:
             break
     if not found:
-        raise NotFound(f"data set {data!r} has no scores of {metric!r} yet. Train first: python -m learnability train --data {data} --arch resnet20")
+        raise NotFound(
+            f"data set {data!r} has no scores of {metric!r} yet. Train first: python -m learnability train --data {data} --arch resnet20"
+        )
     versions = {run.config.fingerprint: run for run, _ in found.values()}
     if len(versions) > 1:
         raise InputError(

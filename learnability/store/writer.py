@@ -17,7 +17,18 @@ import safetensors.numpy
 from learnability.config import FORMAT, RunConfig
 from learnability.errors import DamagedFile, NotFound, NotReproduced, StoreError
 from learnability.recording import SIGNALS, storage_dtype
-from learnability.store.files import disk_errors, read_file, read_json, read_table, sweep, sync_folder, write_all, write_file, write_json, write_table
+from learnability.store.files import (
+    disk_errors,
+    read_file,
+    read_json,
+    read_table,
+    sweep,
+    sync_folder,
+    write_all,
+    write_file,
+    write_json,
+    write_table,
+)
 from learnability.store.locks import hold, run_lock
 from learnability.store.paths import Cache
 from learnability.store.runs import Head, check_format, create_run, load_config, read_head, signal_file, write_head
@@ -92,7 +103,9 @@ class RunWriter:
         tensors, meta = _read_checkpoint(self.folder, self.head.checkpoint)
         return tensors, meta
 
-    def commit(self, signals: dict[str, np.ndarray], looks: list[dict], checkpoint: tuple[dict[str, np.ndarray], dict] | None = None) -> None:
+    def commit(
+        self, signals: dict[str, np.ndarray], looks: list[dict], checkpoint: tuple[dict[str, np.ndarray], dict] | None = None
+    ) -> None:
         """Appends n looks: `signals` (N, n) each and n dicts; with `checkpoint`, the state after the last of them.
 
         Nothing of it is seen before HEAD.json names it. n = 0 with a checkpoint moves the checkpoint alone.
@@ -181,10 +194,14 @@ def _begin(folder: Path, config: RunConfig, sample_ids_N, labels_N, trained_N, c
         (folder / "signals").mkdir(exist_ok=True)
         for leftover in [*(folder / "signals").iterdir(), folder / "looks.jsonl"]:
             leftover.unlink(missing_ok=True)
-        rows = pa.table({"sample_id": pa.array(sample_ids_N, pa.int64()), "label": pa.array(labels_N, pa.int64()), "trained": pa.array(trained_N)})
+        rows = pa.table(
+            {"sample_id": pa.array(sample_ids_N, pa.int64()), "label": pa.array(labels_N, pa.int64()), "trained": pa.array(trained_N)}
+        )
         write_table(folder / "rows.parquet", rows)
         write_json(folder / "environment.json", environment)
-        head = Head(state="running", epochs=config.epochs, rows=len(sample_ids_N), class_count=class_count, crc={name: [] for name in signals})
+        head = Head(
+            state="running", epochs=config.epochs, rows=len(sample_ids_N), class_count=class_count, crc={name: [] for name in signals}
+        )
         write_head(folder, head)
     return head
 
@@ -215,7 +232,9 @@ def _rewound(folder: Path, head: Head, stored: dict, now: dict, restart: bool) -
     elif head.looks and head.state == "done":
         raise StoreError(f"{folder.name} is done and has no checkpoint to go on from.")
     exact, note = head.exact, head.note
-    if differences := [f"{key} {stored[key]!r} then, {now[key]!r} now" for key in EXACT if key in stored and key in now and stored[key] != now[key]]:
+    if differences := [
+        f"{key} {stored[key]!r} then, {now[key]!r} now" for key in EXACT if key in stored and key in now and stored[key] != now[key]
+    ]:
         exact, note = False, "resumed, not bit-exact: " + "; ".join(differences)
     looks = min(checkpoint["epoch"], head.looks) if checkpoint else 0
     generation = head.generation + 1

@@ -1,0 +1,75 @@
+"""Sheets of pictures in an order of one's choice, with the one clicked beside them."""
+
+import functools
+
+import streamlit as st
+
+from ui import data, details, empty, gallery, headline, listing, order, pair_selection, state, words
+
+BOUND = {"bind": "query-params", "on_change": state.drop_widget, "args": ("sheet",)}
+
+now, found = empty.chosen()
+made = empty.series_or_stop(now, found, now.a, "Gallery")
+config = made.runs[0].config
+opened = data.dataset(now.data, config.fingerprint, config.labels)
+b = listing.partner(now, found, made)
+
+
+def controls() -> tuple[str, str | None, str | None]:
+    """Order and filters."""
+    names, saved = listing.class_names(opened), data.selection_names(now.data)
+    columns = st.columns(4 if saved else 3)
+    columns[0].selectbox("Show", [*order.WHICH, *(order.QUADRANTS if b else ())], key="which", **BOUND)
+    columns[1].selectbox("Class", names, index=None, placeholder="all classes", key="class", **BOUND)
+    told = "The class that the networks predict most often when they miss the label."
+    columns[2].selectbox("Most often taken for", names, index=None, placeholder="any class", key="wrong", help=told, **BOUND)
+    own = ["which", "class", "wrong"]
+    if saved:
+        columns[3].selectbox("Selection", saved, index=None, placeholder="no saved selection", key="selection", **BOUND)
+        own.append("selection")
+    state.report_ignored(**{name: state.widget(name) for name in own})
+    return state.widget("which"), state.widget("class"), state.widget("wrong")
+
+
+top = st.container()
+which, label, wrong = controls()
+shown = made
+if which == "Suspicious labels":
+    shown = listing.other_score(now, found, made.id, "suspicion") or made
+ids = listing.ordered(now, found, shown, order.WHICH.get(which, "hardest"))
+ids, parts = listing.restricted(now, found, made, b, opened, ids, which, label, wrong)
+both = [one for one in (shown, made if made is not shown else None, b) if one]
+own = {name: state.url_value(name) for name in ("in", "selection", "metric_b", "level")} | {"which": which, "class": label, "wrong": wrong}
+with top:
+    table = functools.partial(headline.sample_table, opened, ids, *both)
+    headline.draw("Gallery", "gallery", shown, b if which in order.QUADRANTS else None, table=table, **own)
+listing.restrictions(parts)
+
+if not len(ids):
+    st.warning("No sample fits these filters.")
+    st.button("Clear the filters", key="clear", on_click=listing.clear_filters)
+    st.stop()
+
+sheets = -(-len(ids) // order.SHEET)
+above, turn = st.columns([3, 2], vertical_alignment="bottom")
+with turn:
+    sheet = 1
+    if sheets > 1:
+        sheet = st.pagination(sheets, key="sheet", bind="query-params")
+    state.report_ignored(sheet=sheet)
+first, stop = order.SHEET * (sheet - 1), min(order.SHEET * sheet, len(ids))
+page_ids = [int(i) for i in ids[first:stop]]
+said = f"{words.count(len(ids), 'sample')}, {order.said(shown, order.WHICH.get(which, 'hardest'))}"
+with above:
+    st.text(f"{said[0].upper()}{said[1:]}. Shown: {first + 1:,} to {stop:,}.")
+    if tie := order.cut_in_tie(shown, shown.rows(ids), first, stop):
+        st.caption(tie)
+
+grid, beside = st.columns([8, 3], gap="medium")
+with grid, st.container(height=780, border=False):
+    picked = gallery.tiles("gallery", opened, page_ids, *listing.written(opened, shown, page_ids, b), said)
+with beside:
+    walk = [int(i) for i in ids[: order.WALK]]
+    details.beside("gallery", opened, both, page_ids[0] if picked is None else picked, walk, said, "gallery")
+    with st.popover("Save this list", width="stretch"):
+        pair_selection.save(opened, ids, said, "list")

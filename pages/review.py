@@ -1,0 +1,76 @@
+"""Suspicious labels: look, decide, take back, and take the corrected labels with you."""
+
+import streamlit as st
+
+from ui import (
+    data,
+    empty,
+    headline,
+    listing,
+    review_comparison,
+    review_export,
+    review_log,
+    review_pairs,
+    review_queue,
+    reviews,
+    state,
+)
+
+ONE, PAIRS, LOG, EXPORT, AFTER = PARTS = ("One by one", "By pair of classes", "Log", "Export", "Before and after")
+SCORES = ("suspicion", "aum", "consensus_prediction", "consensus_share")
+
+now, found = empty.chosen()
+members = data.choices(found).get(now.a, [])
+scores = {metric: listing.other_score(now, found, now.a, metric) for metric in SCORES}
+suspects = reviews.suspects(scores)
+config = scores["suspicion"].runs[0].config if scores["suspicion"] else next((run.config for run in members if run.config), None)
+opened = data.dataset(now.data, config and config.fingerprint, config.labels if config else "original")
+
+
+def parts() -> str:
+    """Which part of the page is open; without scores only what needs none."""
+    st.segmented_control("Review", PARTS, required=True, default=ONE, key="queue", bind="query-params", label_visibility="collapsed")
+    part = state.widget("queue") or ONE
+    state.report_ignored(queue=part)
+    return part
+
+
+def scored_part(part: str) -> None:
+    """The parts that ask the networks."""
+    if suspects is None:
+        st.subheader("No suspicious labels yet", anchor=False)
+        st.markdown("What is suspicious comes from training: from labels that a network does not come to believe.")
+        empty.no_scores(members, "suspicion") if members else empty.no_runs(now.data)
+        return
+    ids, restricted = listing.restricted(
+        now, found, scores["suspicion"], listing.partner(now, found, scores["suspicion"]), opened, suspects.order_N, "", None, None
+    )
+    listing.restrictions(restricted)
+    if part == ONE:
+        review_queue.draw(opened, suspects, ids)
+    else:
+        review_queue.progress(reviews.reviewed(opened))
+        review_pairs.draw(opened, suspects)
+
+
+top = st.container()
+part = parts()
+with top:
+    own = {
+        "queue": part,
+        "pair": state.widget("pair") if part == PAIRS else None,
+        **{name: state.url_value(name) for name in ("in", "selection")},
+    }
+    headline.draw("Review", "review", scores["suspicion"], table=lambda: reviews.corrected(opened, False), **own)
+    if config is not None and config.fingerprint[:8] != data.cache().current(now.data):
+        st.caption("These runs belong to an earlier version of the data set. Decisions follow unchanged samples, by key and picture.")
+if part in (ONE, PAIRS):
+    scored_part(part)
+else:
+    review_queue.progress(reviews.reviewed(opened))
+    if part == LOG:
+        review_log.draw(opened)
+    elif part == EXPORT:
+        review_export.draw(opened, members)
+    else:
+        review_comparison.draw(now, found)

@@ -1,0 +1,133 @@
+"""A dashboard server on a real cache, and a real Chromium that notes what must not happen."""
+
+import contextlib
+import io
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.ui import made_cache
+from tests.ui.conftest import many_root  # noqa: F401
+
+ROOT = Path(__file__).resolve().parents[2]
+ARGUMENTS = ["--no-sandbox", "--enable-unsafe-swiftshader", "--disable-background-networking", "--use-angle=swiftshader"]
+STREAMLITS_OWN = ("/_stcore/health", "/_stcore/host-config")  # two 404s of every page that is opened directly
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if Path(item.fspath).parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.browser)
+
+
+@contextlib.contextmanager
+def serving(cache_root: Path, log: Path):
+    """A fresh server; its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true"]
+    environment = os.environ | {"LEARNABILITY_CACHE": str(cache_root)}
+    with open(log, "wb") as output:
+        server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        for _ in range(300):
+            assert server.poll() is None, log.read_text()
+            with contextlib.suppress(urllib.error.URLError, OSError):
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2)
+                break
+            time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(20)
+        assert "Traceback" not in log.read_text(), log.read_text()
+
+
+@pytest.fixture(scope="session")
+def server(many_root, tmp_path_factory):  # noqa: F811
+    with serving(many_root, tmp_path_factory.mktemp("log") / "server.log") as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("no Chromium: on Debian or Ubuntu apt-get install chromium")
+    sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install -e '.[dev]'")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+class Watched:
+    """A page at 1400 x 900, and everything it did that it must not do."""
+
+    def __init__(self, browser, **options):
+        self.context = browser.new_context(viewport={"width": 1400, "height": 900}, **options)
+        self.page = self.context.new_page()
+        self.wrong: list[str] = []
+        self.page.on("dialog", lambda dialog: (self.wrong.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        self.page.on("pageerror", lambda error: self.wrong.append(f"error {error}"))
+        self.page.on("console", self._said)
+        self.page.on("request", self._asked)
+
+    def _said(self, message):
+        if message.type == "error" and not message.location.get("url", "").endswith(STREAMLITS_OWN):
+            self.wrong.append(f"console {message.text} {message.location.get('url')}")
+
+    def _asked(self, request):
+        if not request.url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:")):
+            self.wrong.append(f"request {request.url}")
+
+    def open(self, address: str) -> "Watched":
+        self.page.goto(address)
+        return self.still()
+
+    def still(self) -> "Watched":
+        """Waits until the script has run and its elements stand."""
+        self.page.wait_for_timeout(150)
+        self.page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=60_000)
+        self.page.wait_for_function("!document.querySelector('[data-testid=stSkeleton], [data-stale=true]')", timeout=60_000)
+        return self
+
+    def colours(self, selector: str) -> int:
+        """Distinct colours of an element as it is painted; a blank one has few."""
+        return len(np.unique(self.pixels(selector).reshape(-1, 3), axis=0))
+
+    def pixels(self, selector: str) -> np.ndarray:
+        element = self.page.locator(selector).first
+        element.wait_for(timeout=30_000)
+        return np.asarray(Image.open(io.BytesIO(element.screenshot())).convert("RGB"))
+
+
+@pytest.fixture
+def watched(chromium):
+    """watched(**options) -> a page; at the end of the test nothing forbidden may have happened in it."""
+    made = []
+
+    def new(**options) -> Watched:
+        made.append(Watched(chromium, **options))
+        return made[-1]
+
+    yield new
+    for one in made:
+        one.context.close()
+        assert not one.wrong, one.wrong
+
+
+def group(cache_root: Path, arch: str) -> str:
+    run_id = next(run_id for run_id in made_cache.Cache(cache_root).run_ids("digits") if run_id.startswith(arch))
+    return f"{arch}-{run_id.rsplit('-', 1)[1]}"

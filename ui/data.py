@@ -1,0 +1,318 @@
+"""The one place with caches. Keys are small: run id and the checksums of its scores, never an array or a table.
+
+What is returned is shared between sessions and read-only.
+"""
+
+import hashlib
+import warnings
+
+import numpy as np
+import pyarrow as pa
+import streamlit as st
+
+from learnability import selections
+from learnability.charts import distributions, pairs
+from learnability.datasets import Dataset
+from learnability.errors import LearnabilityError, NotFound
+from learnability.store import datasets as dataset_store
+from learnability.store import files, identity, locks, runs, scores
+from learnability.store.paths import Cache
+from learnability.store.runs import Run
+from ui import neighbours, numbers, pictures, words
+from ui.series import Series, counted, joined
+
+
+def cache() -> Cache:
+    return Cache.at()
+
+
+def _root() -> str:
+    return str(cache().root)
+
+
+# data sets
+
+
+def dataset_names() -> list[str]:
+    return cache().dataset_names()
+
+
+def dataset(name: str, fingerprint: str | None = None, labels: str = "original") -> Dataset:
+    """A data set version with its labels; the newest version when none is named."""
+    return _dataset(_root(), name, (fingerprint or cache().current(name))[:8], labels)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _dataset(root: str, name: str, fingerprint8: str, labels: str) -> Dataset:
+    return dataset_store.open_dataset(Cache.at(root), name, fingerprint8, labels)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs={Dataset: lambda d: (str(d.folder), d.labels)})
+def samples(opened: Dataset) -> pa.Table:
+    return opened.samples()
+
+
+def source_row(opened: Dataset, sample_id: int) -> dict:
+    """The columns that the source had for a sample, its size there among them."""
+    row = samples(opened).slice(sample_id, 1).to_pylist()[0]
+    return {name: value for name, value in row.items() if name not in ("sample_id", "key", "hash", "split") and value is not None}
+
+
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs={Dataset: lambda d: str(d.folder)})
+def _hashes(opened: Dataset) -> np.ndarray:
+    return np.asarray(opened.hashes[: opened.N], str)
+
+
+def same_pixels(opened: Dataset, sample_id: int) -> np.ndarray:
+    """Other train samples with exactly the same pixels."""
+    hashes = _hashes(opened)
+    same = np.flatnonzero(hashes == hashes[sample_id])
+    return same[same != sample_id]
+
+
+def selection_names(name: str) -> list[str]:
+    return cache().selection_names(name)
+
+
+def selection(name: str, opened: Dataset) -> tuple[np.ndarray, int]:
+    """(sample ids of a saved selection, how many of it are not in this data set version)."""
+    placed = selections.place(selections.load(cache(), opened.name, name), identities(opened), opened.N)
+    return placed.sample_ids, len(placed.changed) + len(placed.gone)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs={Dataset: lambda d: str(d.folder)})
+def identities(opened: Dataset) -> identity.Identities:
+    """Keys and hashes of every row of a data set version."""
+    return identity.identities(opened)
+
+
+def save_selection(opened: Dataset, name: str, sample_ids: np.ndarray, said: str) -> None:
+    selections.save(cache(), opened, name, sample_ids, said, version=identities(opened))
+
+
+# runs and groups
+
+
+def label_versions(name: str) -> list[str]:
+    """Label versions of the newest version of a data set, `original` first."""
+    return dataset_store.label_versions(cache(), name)
+
+
+def all_runs(name: str) -> list[Run]:
+    """Every run of a data set, also damaged and unstarted ones; read anew each time."""
+    return runs.load_runs(cache(), name)
+
+
+def run(name: str, run_id: str) -> Run:
+    return runs.load_run(cache(), name, run_id)
+
+
+def is_alive(run: Run) -> bool:
+    """Whether some process is at work on the run: it holds the run's lock."""
+    return locks.is_held(cache(), locks.run_lock(run.data, run.id))
+
+
+def recipes(name: str) -> list[str]:
+    return scores.recipes(cache(), name)
+
+
+def choices(found: list[Run]) -> dict[str, list[Run]]:
+    """What A and B can be: group id -> its runs, then run id -> that run; groups with scores first."""
+    groups: dict[str, list[Run]] = {}
+    for run in found:
+        if run.config is not None:
+            groups.setdefault(run.group, []).append(run)
+    groups = dict(
+        sorted(
+            groups.items(),
+            key=lambda item: (-sum(not run.partial and not run.problem for run in item[1]), -sum(run.looks for run in item[1])),
+        )
+    )
+    return groups | {run.id: [run] for run in found if run.config is not None and run.id not in groups}
+
+
+def name_of(id: str, members: list[Run], recipe: str | None = None) -> str:
+    """A group or run in words; its recipe too where it is another one than the page's."""
+    config = members[0].config
+    if id == members[0].id:
+        said = f"{config.arch}, seed {config.seed}"
+    elif len(members) == 1:
+        said = f"{config.arch}, one seed"
+    else:
+        said = f"{config.arch}, mean of {len(members)} seeds"
+    return said if recipe in (None, config.recipe) else f"{said}, recipe {config.recipe}"
+
+
+def _token(name: str, run_id: str) -> tuple[int, str]:
+    """(looks, name of the content) of a run's scores; (0, "") where there are none."""
+    try:
+        told = files.table_metadata(cache().run_folder(name, run_id) / "scores.parquet")
+        return int(told["looks"]), hashlib.blake2b(told["crc32"].encode(), digest_size=8).hexdigest()
+    except NotFound:
+        return 0, ""
+    except (KeyError, ValueError) as error:
+        raise files.DamagedFile(f"scores.parquet of run {run_id} is damaged: {error!r}.") from error
+
+
+@st.cache_resource(max_entries=128, show_spinner=False)
+def _column(root: str, name: str, run_id: str, token: tuple, metric: str) -> tuple[np.ndarray, np.ndarray]:
+    table, _ = scores.load_run_scores(Cache.at(root), name, run_id, [metric])
+    ids_N, score_N = table["sample_id"].to_numpy(), table[metric].to_numpy(zero_copy_only=False).astype(np.float64)
+    score_N.setflags(write=False)
+    return ids_N, score_N
+
+
+def series(name: str, id: str, members: list[Run], metric: str) -> Series | None:
+    """The score of a run or group, or None while none of its runs has that score. Damage is raised for a single run only."""
+    tokens: dict[str, tuple[int, str]] = {}
+    for run in members:
+        try:
+            tokens[run.id] = _token(name, run.id)
+        except LearnabilityError:
+            if len(members) == 1:
+                raise
+    used, left_out = counted(members, {run_id: looks for run_id, (looks, _) in tokens.items()})
+    if not used:
+        return None
+    return _series(_root(), name, id, tuple((run.id, tokens[run.id]) for run in used), metric, left_out, tuple(used))
+
+
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs={Run: lambda run: run.id})
+def _series(root: str, name: str, id: str, tokens: tuple, metric: str, left_out: str | None, used: tuple) -> Series | None:
+    try:
+        columns = [_column(root, name, run_id, token, metric) for run_id, token in tokens]
+    except NotFound:
+        return None  # the recording lacks the signal this metric needs
+    ids_N = columns[0][0]
+    for more, _ in columns[1:]:
+        ids_N = ids_N if np.array_equal(ids_N, more) else np.intersect1d(ids_N, more)
+    score_RN = np.stack([score_n[np.searchsorted(ids_n, ids_N)] for ids_n, score_n in columns])
+    score_RN.setflags(write=False)
+    config = used[0].config
+    opened = _dataset(root, name, config.fingerprint[:8], config.labels)
+    return Series(
+        key=(root, name, id, tokens, metric), id=id, name=name_of(id, list(used)), metric=metric, sample_ids_N=ids_N,
+        labels_N=opened.labels_N[ids_N], score_RN=score_RN, runs=used, looks=tuple(token[0] for _, token in tokens), left_out=left_out,
+    )  # fmt: skip
+
+
+# one sample through the epochs
+
+
+def trajectory(run: Run, sample_id: int) -> dict:
+    """Signals of one sample, (E,) each, with "label", and "shown": the class predicted at each look, -1 where it was not seen."""
+    return _trajectory(_root(), run.data, run.id, (run.head.looks, run.head.generation), sample_id)
+
+
+@st.cache_data(max_entries=512, show_spinner=False)
+def _trajectory(root: str, name: str, run_id: str, committed: tuple, sample_id: int) -> dict:
+    found = runs.load_trajectory(Cache.at(root), name, run_id, sample_id)
+    prediction_E = found.get("prediction")
+    if prediction_E is None:
+        return found | {"shown": np.zeros(0, np.int64)}
+    seen_E = ~np.isnan(found["loss"]) if "loss" in found else prediction_E != np.iinfo(prediction_E.dtype).max
+    return found | {"shown": np.where(seen_E, prediction_E.astype(np.int64), -1)}
+
+
+MAX_BAND = 60_000_000  # values of a signal that are read for the band of a class
+
+
+def class_band(run: Run, signal: str, label: int) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """(10th, 50th, 90th percentile) of a signal over a class, look by look; None for a recording too large to read in a page."""
+    if run.head.rows * run.head.looks > MAX_BAND:
+        return None
+    return _class_band(_root(), run.data, run.id, (run.head.looks, run.head.generation), signal, label)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _class_band(root: str, name: str, run_id: str, committed: tuple, signal: str, label: int) -> tuple | None:
+    recording = runs.load_recording(Cache.at(root), name, run_id, [signal])
+    values_nE = recording.signals[signal][recording.labels_N == label].astype(np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a look that saw nobody of the class: NaN
+        return tuple(np.nanpercentile(values_nE, [10, 50, 90], axis=0))
+
+
+def looks_of(run: Run) -> list[dict]:
+    """One dict a committed look."""
+    return _looks(_root(), run.data, run.id, (run.head.looks, run.head.generation))
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _looks(root: str, name: str, run_id: str, committed: tuple) -> list[dict]:
+    return runs.load_looks(Cache.at(root), name, run_id)
+
+
+# what a run keeps of each sample at its end
+
+
+def has_features(run: Run) -> bool:
+    return run.state == "done" and (cache().run_folder(run.data, run.id) / "features.npy").exists()
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _features(root: str, name: str, run_id: str, committed: tuple) -> np.ndarray | None:
+    return runs.load_features(Cache.at(root), name, run_id)
+
+
+def nearest(run: Run, opened: Dataset, sample_id: int) -> tuple[np.ndarray, np.ndarray, bool] | None:
+    """(sample ids, distances, whether all samples were searched) of a sample's nearest neighbours; None if the run lacks it."""
+    features_ND = _features(_root(), run.data, run.id, (run.head.looks, run.head.generation))
+    ids_N, _ = _column(_root(), run.data, run.id, _token(run.data, run.id), "learnability")
+    row = int(np.searchsorted(ids_N, sample_id))
+    if features_ND is None or row == len(ids_N) or ids_N[row] != sample_id or len(features_ND) != len(ids_N):
+        return None
+    everywhere = features_ND.size <= neighbours.EXACT
+    among = None if everywhere else np.flatnonzero(opened.labels_N[ids_N] == opened.labels_N[sample_id])
+    rows, distances = neighbours.nearest(features_ND, row, among=among)
+    return ids_N[rows], distances, everywhere
+
+
+def disk_used(run: Run) -> int:
+    """Bytes of a run's folder."""
+    folder = cache().run_folder(run.data, run.id)
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+# of two series; they are named by their keys
+
+
+def _named(made: Series | None):
+    return made and made.key
+
+
+@st.cache_resource(max_entries=64, show_spinner="Measuring how far A and B agree ...", hash_funcs={Series: _named})
+def agreement(a: Series, b: Series) -> numbers.Numbers:
+    return numbers.measured(a, b)
+
+
+@st.cache_resource(max_entries=64, show_spinner="Comparing A and B sample by sample ...", hash_funcs={Series: _named})
+def quadrants(a: Series, b: Series, level_removed: bool):
+    """(quadrants, sample ids) of two learnability series."""
+    return numbers.placed(a, b, level_removed)
+
+
+# figures, named by their series
+
+
+@st.cache_resource(max_entries=32, show_spinner=False, hash_funcs={Series: _named})
+def counts_figure(a: Series, b: Series, dark: bool, outline: tuple):
+    rows_a, rows_b, _ = joined(a, b)
+    return pairs.counts_figure(
+        a.score_N[rows_a], b.score_N[rows_b], a.cells, b.cells, dark=dark, diagonal=a.metric == b.metric,
+        x_title=words.axis(a.metric, a.name, 2), y_title=words.axis(b.metric, b.name, 2), outline=outline,
+    )  # fmt: skip
+
+
+@st.cache_resource(max_entries=32, show_spinner=False, hash_funcs={Series: _named})
+def histogram_figure(made: Series):
+    return distributions.histogram_figure(made.score_N, made.cells, title=words.axis(made.metric))
+
+
+# pictures
+
+
+@st.cache_resource(max_entries=48, show_spinner=False, hash_funcs={Dataset: lambda d: (str(d.folder), d.labels)})
+def sheet(opened: Dataset, sample_ids: tuple[int, ...]) -> pictures.Sheet:
+    """One picture with a tile for each of these samples."""
+    return pictures.sheet(opened, sample_ids)

@@ -1,0 +1,80 @@
+"""Which samples a gallery shows, and in which order."""
+
+import numpy as np
+
+from learnability.metrics import ranking
+from ui import words
+from ui.series import Series
+
+SHEET = 100
+WALK = 2000  # samples that previous and next walk along
+WHICH = {  # as written on the page and in the URL -> the order
+    "Hardest": "hardest",
+    "Easiest": "easiest",
+    "Middle": "middle",
+    "Hardest in each class": "within",
+    "Suspicious labels": "suspicious",
+}
+QUADRANTS = {  # the same, with A and B chosen -> the quadrant
+    "Hard for both": "hard for both",
+    "Hard for A only": "hard for A only",
+    "Hard for B only": "hard for B only",
+    "Easy for both": "easy for both",
+    "Not told apart": "not told apart from seed noise",
+}
+LEVELS = ("raw", "removed")
+
+
+def order(made: Series, which: str, aum: Series | None, never: Series | None) -> np.ndarray:
+    """Rows of the series in the order asked for; ties by margin (AUM), then by sample id; never seen last."""
+    direction = None if words.ordered(made.metric) else "high"
+    rows = ranking(
+        made.score_N, made.metric, hardest_first=which != "easiest", easy_is=direction, sample_ids_N=made.sample_ids_N,
+        aum_N=None if aum is None else aum.of(made.sample_ids_N),
+        never_learned_N=None if never is None else never.of(made.sample_ids_N) >= 0.5,
+    )  # fmt: skip
+    if which == "middle":
+        known = rows[np.isfinite(made.score_N[rows])]
+        away = np.abs(np.arange(len(known)) - (len(known) - 1) / 2)
+        return known[np.argsort(away, kind="stable")]
+    if which == "within":
+        return by_turns(rows, made.labels_N)
+    return rows
+
+
+def by_turns(rows: np.ndarray, labels_N: np.ndarray) -> np.ndarray:
+    """The hardest of each class, then the second hardest of each, and so on: small classes get their place."""
+    turn = np.zeros(len(rows), np.int64)
+    labels = labels_N[rows]
+    for label in np.unique(labels):
+        mine = labels == label
+        turn[mine] = np.arange(mine.sum())
+    return rows[np.lexsort((labels, turn))]
+
+
+def said(made: Series, which: str) -> str:
+    """How the list is ordered, in words."""
+    name = words.label(made.metric)
+    if not words.ordered(made.metric) and which in ("hardest", "easiest"):
+        return (
+            f"ordered by {name}, {'lowest' if which == 'hardest' else 'highest'} first (it has no easy end); ties by margin, then sample id"
+        )
+    first = {
+        "hardest": f"ordered by {name} of {made.name}, hardest first",
+        "easiest": f"ordered by {name} of {made.name}, easiest first",
+        "middle": f"around the median of {name} of {made.name}",
+        "within": f"each class's own hardest by turns, by {name} of {made.name}",
+        "suspicious": f"ordered by {name} of {made.name}, most suspicious first",
+    }[which]
+    return f"{first}; ties by margin (AUM), then sample id"
+
+
+def cut_in_tie(made: Series, rows: np.ndarray, first: int, stop: int) -> str | None:
+    """Says so when the sheet ends inside a group of equal scores."""
+    if stop >= len(rows) or stop == first:
+        return None
+    score, last = made.score_N[rows], made.score_N[rows[stop - 1]]
+    if made.score_N[rows[stop]] != last:
+        return None
+    equal, shown = int((score == last).sum()), int((score[first:stop] == last).sum())
+    return f"The last {shown} shown are from {equal:,} samples with the same score."

@@ -1,0 +1,66 @@
+"""What is selected in the pair plot: its classes, its first pictures, and what can be done with it."""
+
+import numpy as np
+import streamlit as st
+
+from learnability.datasets import Dataset
+from learnability.errors import InputError
+from ui import data, gallery, headline, lasso, listing, state, words
+from ui.series import Series
+
+FIRST = 24
+
+
+def draw(opened: Dataset, made: Series, b: Series, shapes: lasso.Shapes, ids: np.ndarray) -> None:
+    if not shapes:
+        st.caption("Nothing is selected.")
+        return
+    said = f"{words.count(len(ids), 'sample')} selected in the pair plot"
+    row = st.container(horizontal=True, vertical_alignment="center")
+    row.markdown(f"**{words.count(len(ids), 'sample')} selected**")
+    if len(ids):
+        _actions(row, opened, made, b, shapes, ids)
+    row.button("Clear", key="clear-lasso", on_click=state.clear_lasso)
+    if not len(ids):
+        return
+    st.text(composition(opened, ids))
+    first = [int(i) for i in ids[np.lexsort((ids, made.of(ids)))][:FIRST]]
+    picked = gallery.tiles("selected", opened, first, *listing.written(opened, made, first, b), said, "compare")
+    if picked is not None:
+        gallery.open_button(picked, first, said, "compare")
+    if state.note_left():  # in a fragment the frame does not run
+        st.rerun()
+
+
+def _actions(row, opened: Dataset, made: Series, b: Series, shapes: lasso.Shapes, ids: np.ndarray) -> None:
+    params = {"in": lasso.as_text(shapes)} | ({} if b.metric == made.metric else {"metric_b": words.label(b.metric)})
+    row.button("Show all in the gallery", key="show-all", on_click=state.leave_note, args=("gallery",), kwargs=params, type="primary")
+    with row.popover("Save selection"):
+        save(opened, ids, f"area of the pair plot of {made.id} and {b.id}, {made.metric} and {b.metric}", "selected")
+    with row.popover("Link to this area"):
+        st.code(state.link("compare", **params), language=None, wrap_lines=True)
+        st.caption("The area moves with the scores: after more epochs other samples may lie in it. A saved selection stays as it is.")
+    with row.popover("Download"):
+        headline.downloads(lambda: headline.sample_table(opened, ids, made, b), "selection")
+
+
+def composition(opened: Dataset, ids: np.ndarray) -> str:
+    """`96 cat, 80 dog, 12 of other classes`."""
+    labels, counts_K = np.unique(opened.labels_N[ids], return_counts=True)
+    largest = np.argsort(-counts_K, kind="stable")[:5]
+    said = [f"{counts_K[i]:,} {headline.class_name(opened, labels[i])}" for i in largest]
+    rest = int(counts_K.sum() - counts_K[largest].sum())
+    return ", ".join(said) + (f", {rest:,} of other classes" if rest else "")
+
+
+def save(opened: Dataset, ids: np.ndarray, said: str, place: str) -> None:
+    """A form that keeps exactly these samples under a name."""
+    st.caption("Keeps exactly these samples under a name, also when scores change.")
+    name = st.text_input("Name", key=f"name-{place}", placeholder="for example hard-for-both")
+    if st.button("Save", key=f"save-{place}", disabled=not name, type="primary"):
+        try:
+            data.save_selection(opened, name, ids, said)
+        except InputError as error:
+            st.text(str(error))
+        else:
+            st.caption(f"Saved {words.count(len(ids), 'sample')}. The gallery shows them under Selection.")

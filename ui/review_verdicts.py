@@ -1,0 +1,198 @@
+"""Giving verdicts and taking them back, wherever samples are shown. Every action is on disk before the next picture appears."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from learnability import review
+from learnability.charts.style import middle_cut
+from learnability.datasets import Dataset
+from learnability.errors import LearnabilityError
+from ui import data, reviews, state, words
+
+BUTTONS = (
+    ("keep", "Keep", "K", "The label is right."),
+    ("drop", "Drop", "D", "No label fits: leave it out."),
+    ("unsure", "Unsure", "X", "Looked at, not decided: it leaves the queue and keeps its label."),
+)
+PAST = {"keep": "kept", "drop": "dropped", "unsure": "unsure", "relabel": "relabelled"}
+NOTE, MINE, AT = "review_note", "review_mine", "review_at"  # what a session remembers of its own review
+
+
+def verdict_bar(opened: Dataset, sample_ids: Sequence[int], key: str, *, keys: bool = False, proposed: str | None = None) -> None:
+    """Keep, drop, unsure, relabel and undo for these samples, as one action. `keys`: K, D, X and U press them.
+
+    `proposed` is a class that gets a button of its own.
+    """
+    ids, suffix = [int(i) for i in sample_ids], f"{key}-{_name(sample_ids)}"
+    done = reviews.reviewed(opened)
+    if len(ids) == 1:
+        st.text(standing(done, ids[0]))
+    row = st.container(horizontal=True, gap="small", vertical_alignment="bottom")
+    plain_buttons(row, opened, ids, suffix, keys)
+    undo_button(row, opened, done, suffix, keys)
+    if proposed is not None:
+        with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+            to = {"on_click": give, "args": (opened, ids, "relabel", proposed), "disabled": not ids}
+            st.button("Relabel to", key=f"proposed-{suffix}", type="primary", **to)
+            st.text(middle_cut(proposed))
+    class_box(opened, done, ids, suffix)
+    told()
+
+
+def _name(sample_ids: Sequence[int]) -> str:
+    """Names the buttons of a sample: a second press that comes late belongs to the sample it was meant for."""
+    return str(sample_ids[0]) if len(sample_ids) == 1 else "several"
+
+
+def plain_buttons(row, opened: Dataset, ids: list[int], suffix: str, keys: bool, following: int | None = None) -> None:
+    for verdict, label, letter, said in BUTTONS:
+        row.button(
+            label, key=f"{verdict}-{suffix}", help=said, disabled=not ids, shortcut=letter if keys else None,
+            on_click=give, args=(opened, ids, verdict, None, following),
+        )  # fmt: skip
+
+
+def undo_button(row, opened: Dataset, done: reviews.Reviewed, suffix: str, keys: bool) -> None:
+    last = last_action(done)
+    said = "Nothing to take back." if last is None else f"Takes back your last action as a whole: {summary(last, with_class=False)}."
+    to = {"on_click": take_back, "args": (opened, last and last.id)}
+    row.button("Undo", key=f"undo-{suffix}", help=said, disabled=last is None, icon=":material/undo:", shortcut="U" if keys else None, **to)
+
+
+def class_box(opened: Dataset, done: reviews.Reviewed, ids: list[int], suffix: str, following: int | None = None) -> None:
+    """Relabels as soon as a class is chosen; a name that is not there yet becomes a new class."""
+    st.selectbox(
+        "Relabel to", done.classes, index=None, key=f"class-{suffix}", disabled=not ids, accept_new_options=True, filter_mode="contains",
+        placeholder="type to find a class, or to name a new one", on_change=_give_class, args=(opened, ids, f"class-{suffix}", following),
+    )  # fmt: skip
+
+
+# in callbacks
+
+
+def give(opened: Dataset, ids: list[int], verdict: str, class_name: str | None = None, following: int | None = None) -> None:
+    """One action for all these samples; then the queue goes on at `following`. A second press of the same key adds nothing."""
+    if not ids:
+        return
+    held = reviews.reviewed(opened).resolved.by_id.get(ids[0]) if len(ids) == 1 else None
+    if held is None or (held.verdict, held.class_name) != (verdict, class_name):
+        samples = data.identities(opened).samples(ids)
+        by, why = reviews.reviewer(), reviews.reason()
+        if not _acted(lambda: review.decide(data.cache(), opened.name, samples, verdict, class_name=class_name, by=by, why=why)):
+            return
+    if following is not None:
+        state.set_widget(AT, following)
+
+
+def _give_class(opened: Dataset, ids: list[int], widget: str, following: int | None) -> None:
+    chosen = state.widget(widget)
+    state.set_widget(widget, None)
+    if isinstance(chosen, str):
+        give(opened, ids, "relabel", chosen, following)
+
+
+def merge(opened: Dataset, class_name: str | None, into: str | None) -> None:
+    """Relabels every sample of a class to another, as one action."""
+    if class_name is None or into is None:
+        return
+    told = {"by": reviews.reviewer(), "why": reviews.reason(), "fingerprint8": opened.fingerprint[:8]}
+    _acted(lambda: review.merge_class(data.cache(), opened.name, class_name, into, **told))
+
+
+def take_back(opened: Dataset, action_id: str | None) -> None:
+    """Undoes an action as a whole and shows its first sample again."""
+    if action_id is None:
+        return
+    before = reviews.reviewed(opened).log.by_id.get(action_id)
+    undone = _acted(lambda: review.undo(data.cache(), opened.name, action_id, by=reviews.reviewer(), why=reviews.reason()), before)
+    if undone and before is not None:
+        rows = data.identities(opened).match(*zip(*before.samples[:1], strict=True)).rows_n
+        state.set_widget(AT, int(rows[0]) if rows[0] >= 0 else None)
+
+
+def _acted(act, undone: review.Action | None = None) -> bool:
+    try:
+        made = act()
+    except LearnabilityError as error:
+        say(str(error), good=False)
+        return False
+    state.set_widget(MINE, (*(state.widget(MINE) or ()), made.id))
+    said = summary(made) if made.undo is None else f"took back: {summary(undone)}" if undone else "took back an action"
+    say(f"{said[0].upper()}{said[1:]}.")
+    return True
+
+
+def say(text: str, good: bool = True) -> None:
+    """Leaves a line for `told`."""
+    state.set_widget(NOTE, (text, good))
+
+
+# in words
+
+
+def news() -> bool:
+    """Whether there is something that `told` would say."""
+    return state.widget(NOTE) is not None
+
+
+def told() -> None:
+    """What the press just now did, or why it did nothing; said once."""
+    text, good = state.widget(NOTE) or (None, True)
+    state.drop_widget(NOTE)
+    if text is not None:
+        with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
+            st.markdown(":material/check:" if good else ":material/error: **Not done.**", width="content")
+            st.text(text)
+
+
+def last_action(done: reviews.Reviewed) -> review.Action | None:
+    """What U takes back: this session's last action that stands; in a fresh session the last one under the same name."""
+    mine, by = set(state.widget(MINE) or ()), reviews.reviewer()
+    holding = done.log.holding
+    own = next((action for action in reversed(holding) if action.id in mine), None)
+    return own or next((action for action in reversed(holding) if action.by == by), None)
+
+
+def summary(action: review.Action, with_class: bool = True) -> str:
+    """`relabelled 1 sample to nine`; without the class where the text is Markdown."""
+    many = words.count(len(action.samples), "sample")
+    if action.undo is not None:
+        return "took back an action"
+    if action.verdict is None:
+        return f"tagged {many}"
+    to = f" to {middle_cut(action.class_name)}" if with_class and action.class_name is not None else ""
+    return f"marked {many} as unsure" if action.verdict == "unsure" else f"{PAST[action.verdict]} {many}{to}"
+
+
+def standing(done: reviews.Reviewed, sample_id: int) -> str:
+    """What has been decided about a sample, by whom and why."""
+    action = done.resolved.by_id.get(sample_id)
+    tags = done.resolved.tags.get(sample_id, ())
+    tagged = f" Tags: {', '.join(map(middle_cut, tags))}." if tags else ""
+    if action is None:
+        return f"Not reviewed yet.{tagged}"
+    to = f" to {middle_cut(action.class_name)}" if action.class_name is not None else ""
+    why = f": {middle_cut(action.why, 120)}" if action.why else ""
+    return f"Review: {PAST[action.verdict]}{to}, by {middle_cut(action.by)} on {action.when[:10]}{why}.{tagged}"
+
+
+def mark(done: reviews.Reviewed, sample_id: int) -> str:
+    """The same in a word, for captions; empty while undecided."""
+    action = done.resolved.by_id.get(sample_id)
+    if action is None:
+        return ""
+    return f"→ {action.class_name}" if action.verdict == "relabel" else PAST[action.verdict]
+
+
+def who() -> None:
+    """Under whose name verdicts are given, and why; both stand until they are changed."""
+    kept = {"persist_state": "session", "max_chars": 200}
+    with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
+        why = f", because: {middle_cut(reviews.reason(), 60)}" if reviews.reason() else ""
+        st.text(f"as {middle_cut(reviews.reviewer())}{why}", width="content")
+        with st.popover("Name and reason"):
+            st.text_input("Reviewed by", key="review_by", placeholder=reviews.user_name(), help="Stands in the log with every action.", **kept)
+            st.text_input(
+                "Reason, for every verdict until you change it", key="review_why", placeholder="for example: supplier mixed up two folders", **kept
+            )

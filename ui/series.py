@@ -1,0 +1,110 @@
+"""A series: one score of all samples of a run, or its mean over the runs of a group."""
+
+import dataclasses
+
+import numpy as np
+
+from learnability.charts.cells import Cells, cells
+from learnability.metrics import METRICS
+from learnability.store.runs import Run
+from ui import words
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Series:
+    """score_N over the samples `sample_ids_N` (rising); score_RN has one row a run. `key` names it in caches."""
+
+    key: tuple
+    id: str  # of the group or run
+    name: str  # for people: "resnet20, mean of 3 seeds"
+    metric: str
+    sample_ids_N: np.ndarray
+    labels_N: np.ndarray  # -1: dropped in this label version
+    score_RN: np.ndarray
+    runs: tuple[Run, ...]
+    looks: tuple[int, ...]  # looks that each run's scores stand for
+    left_out: str | None  # which runs of the group do not count, and why
+
+    @property
+    def score_N(self) -> np.ndarray:
+        return self.score_RN[0] if len(self.score_RN) == 1 else self.score_RN.mean(0)
+
+    @property
+    def hardness_N(self) -> np.ndarray:
+        return words.hardness(self.metric, self.score_N)
+
+    @property
+    def seeds(self) -> int:
+        return len(self.runs)
+
+    @property
+    def cells(self) -> Cells:
+        """The grid of values this score can take."""
+        if self.metric in words.SHARES and len(set(self.looks)) == 1:
+            return cells(self.score_N, span=(0.0, 1.0), levels=self.looks[0] * self.seeds)
+        if self.metric in words.SHARES:
+            return cells(self.score_N, span=(0.0, 1.0))
+        if METRICS[self.metric].whole and np.isfinite(self.score_N).any():
+            span = float(np.nanmin(self.score_N)), float(np.nanmax(self.score_N))
+            return (
+                cells(self.score_N, span=span, levels=round((span[1] - span[0]) * self.seeds) or None)
+                if span[1] > span[0]
+                else cells(self.score_N)
+            )
+        return cells(self.score_N)
+
+    @property
+    def epochs_line(self) -> str:
+        """How many epochs the score stands for: `30 epochs`, or `12 of 30 epochs so far`."""
+        asked = max(run.head.epochs for run in self.runs)
+        low, high = min(self.looks), max(self.looks)
+        if low == high == asked:
+            return words.count(asked, "epoch")
+        return f"{low if low == high else f'{low} to {high}'} of {asked} epochs so far"
+
+    @property
+    def partial(self) -> bool:
+        return min(self.looks) < max(run.head.epochs for run in self.runs)
+
+    def rows(self, sample_ids: np.ndarray) -> np.ndarray:
+        """Rows of these samples; -1 where the series does not hold one."""
+        at = np.searchsorted(self.sample_ids_N, sample_ids)
+        at = np.minimum(at, max(len(self.sample_ids_N) - 1, 0))
+        return np.where(self.sample_ids_N[at] == sample_ids, at, -1) if len(self.sample_ids_N) else np.full(len(sample_ids), -1)
+
+    def harder_than(self, row: int) -> str:
+        """Where a sample stands among the others, in words."""
+        hardness_N = self.hardness_N
+        known = np.isfinite(hardness_N)
+        below, above = (100 * float(part.mean()) for part in (hardness_N[known] < hardness_N[row], hardness_N[known] > hardness_N[row]))
+        side, share = ("harder", below) if below >= above else ("easier", above)
+        return f"{side} than {share:.0f} % of the samples" if share <= 99 else f"{side} than {min(share, 99.9):.1f} % of the samples"
+
+    def of(self, sample_ids: np.ndarray) -> np.ndarray:
+        """Scores of these samples, NaN where there is none."""
+        rows = self.rows(np.asarray(sample_ids))
+        return np.where(rows >= 0, self.score_N[np.maximum(rows, 0)], np.nan)
+
+
+def counted(runs: list[Run], looks: dict[str, int]) -> tuple[list[Run], str | None]:
+    """Which runs of a group make its mean: the whole ones; while there is none, those that came furthest.
+
+    Scores over other numbers of epochs are other scores, so they are not averaged. `looks` lacks runs whose scores are damaged.
+    """
+    scored = [run for run in runs if looks.get(run.id, 0) > 0 and not run.problem]
+    if not scored:
+        return [], None
+    most = max(looks[run.id] for run in scored)
+    used = [run for run in scored if looks[run.id] == most]
+    others = [run for run in runs if run not in used]
+    if not others:
+        return used, None
+    why = {run.id: "damaged" if run.problem or run.id not in looks else f"{looks[run.id]} epochs" for run in others}
+    return used, f"Not in the mean: {', '.join(f'{run.label} ({why[run.id]})' for run in others)}."
+
+
+def joined(a: Series, b: Series) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(rows of a, rows of b, sample ids) of the samples that both hold with a score."""
+    shared, rows_a, rows_b = np.intersect1d(a.sample_ids_N, b.sample_ids_N, assume_unique=True, return_indices=True)
+    known = np.isfinite(a.score_N[rows_a]) & np.isfinite(b.score_N[rows_b])
+    return rows_a[known], rows_b[known], shared[known]

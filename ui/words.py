@@ -1,0 +1,125 @@
+"""Scores, runs and samples in words: names, units, directions and numbers as every page writes them."""
+
+import dataclasses
+
+import numpy as np
+
+from learnability.config import RunConfig
+from learnability.metrics import FIRST, METRICS
+
+UNITS = {
+    "learnability": "share of epochs predicted right",
+    "never_learned": "1 = no epoch right",
+    "forgetting_events": "times forgotten",
+    "first_learned": "epoch",
+    "consistently_learned": "epoch",
+    "iteration_learned": "epoch",
+    "confidence": "probability of the label",
+    "variability": "standard deviation of probability",
+    "aleatoric": "p(1 - p)",
+    "aum": "logits",
+    "el2n_early": "norm of the error",
+    "el2n": "norm of the error",
+    "mean_loss": "nats",
+    "loss_std": "nats",
+    "mean_entropy": "nats",
+    "prediction_flips": "changes",
+    "consensus_share": "share of epochs",
+    "suspicion": "rank, 0 to 1",
+}
+SHARES = ("learnability", "consensus_share")  # steps of 1 / looks
+PLACES = ("suspicion", "confidence", "variability", "aleatoric")  # between 0 and 1, no steps
+DIRECTIONS = {"high": "higher = easier", "low": "lower = easier", "neither": "no easy end", "none": "no order"}
+
+
+def choosable() -> list[str]:
+    """Metrics that can be a score on a page: the three in plain words first."""
+    rest = [name for name, metric in METRICS.items() if name not in FIRST and metric.easy_is != "none"]
+    return [*FIRST, *rest]
+
+
+def spellings() -> dict[str, str]:
+    """Short name -> what the screen and the URL call it."""
+    return {name: label(name) for name in choosable()}
+
+
+def named(text: str | None) -> str | None:
+    """The metric that a link names, by its short name or its label; None for any other text."""
+    return next((name for name, said in spellings().items() if text in (name, said)), None)
+
+
+def label(metric: str) -> str:
+    return METRICS[metric].label
+
+
+def direction(metric: str) -> str:
+    return DIRECTIONS[METRICS[metric].easy_is]
+
+
+def ordered(metric: str) -> bool:
+    """Whether the metric has an easy and a hard end."""
+    return METRICS[metric].easy_is in ("high", "low")
+
+
+def hardness(metric: str, score_N: np.ndarray) -> np.ndarray:
+    """The score turned so that higher is harder."""
+    return -score_N if METRICS[metric].easy_is == "high" else score_N
+
+
+def axis(metric: str, of: str = "", lines: int = 1) -> str:
+    """Name, unit and direction: `Learnability of resnet20 (share of epochs predicted right, higher = easier)`."""
+    unit = ", ".join(part for part in (UNITS.get(metric, ""), direction(metric)) if part)
+    return f"{label(metric)}{f' of {of}' if of else ''}{'<br>' if lines == 2 else ' '}({unit})"
+
+
+def number(value: float, metric: str | None = None) -> str:
+    if value is None or not np.isfinite(value):
+        return "not seen"
+    if metric in METRICS and METRICS[metric].whole and float(value).is_integer():
+        return f"{value:.0f}"
+    return f"{value:.2f}" if metric in SHARES else f"{value:.3f}" if metric in PLACES else f"{value:.3g}"
+
+
+def share(part: int, whole: int) -> str:
+    return f"{part:,} ({100 * part / whole:.1f} %)" if whole else "0"
+
+
+def count(n: int, noun: str, plural: str | None = None) -> str:
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+
+
+def megabytes(size: int) -> str:
+    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.0f} kB"
+
+
+def recipe_line(config) -> str:
+    """What a recipe asks for, in one line, for captions."""
+    parts = [count(config.epochs, "epoch"), f"recorded in {config.record} mode", f"labels {config.labels}"]
+    if config.subset:
+        parts.append(f"{config.subset:,} samples")
+    if config.curriculum:
+        parts.append("with a curriculum")
+    return ", ".join(parts)
+
+
+def state_line(run) -> str:
+    """A run's state with its looks: `running, 12 of 30 epochs`."""
+    if run.head is None:
+        return run.state
+    return f"{run.state}, {run.head.looks} of {count(run.head.epochs, 'epoch')}"
+
+
+FLAGS = ("epochs", "subset", "record", "labels", "precision", "augment", "batch_size", "lr", "weight_decay", "schedule", "folds")
+
+
+def train_command(config: RunConfig, archs: list[str], *, seeds: int = 1, first_seed: int = 0) -> str | None:
+    """The command that trains `archs` with this config's recipe; None for a recipe that the shell cannot spell."""
+    fields = {field.name: field.default for field in dataclasses.fields(RunConfig)}
+    other = {name for name in fields if fields[name] is not dataclasses.MISSING and getattr(config, name) != fields[name]}
+    if other - set(FLAGS) - {"arch", "seed", "fold", "deterministic"}:
+        return None
+    parts = [f"python -m learnability train --data {config.data} --arch {' '.join(archs)}"]
+    parts += [f"--{name.replace('_', '-')} {getattr(config, name)}" for name in FLAGS if name in other]
+    parts += ["--deterministic"] * config.deterministic
+    parts += [f"--seeds {seeds}"] * (seeds > 1) + [f"--first-seed {first_seed}"] * (first_seed > 0)
+    return " ".join(parts)
