@@ -10,32 +10,27 @@ config = made.runs[0].config
 opened = data.dataset(now.data, config.fingerprint, config.labels)
 
 
-@st.fragment
-def preview(plan: curriculum.Plan) -> None:
-    """The pool at one update: moving the slider draws this part alone."""
-    left, right = st.columns([1, 1], gap="large")
-    with left:
-        step = curriculum_views.step_slider(plan)
-        curriculum_views.pacing(plan, step)
-        curriculum_views.classes(plan, opened, step)
-    with right:
-        curriculum_views.pictures(plan, opened, step)
-    if state.note_left():  # in a fragment the frame does not run
-        st.rerun()
-
-
 top = st.container()
 curriculum_views.expectation()
 with st.container(border=True):
     plan = curriculum.choices(made)
+if plan is None:
+    with top:
+        headline.draw("Curriculum", "curriculum", made)
+    st.stop()
+
+left, right = st.columns([5, 6], gap="large")
+with left:
+    step = curriculum_views.step_slider(plan)
 own = {name: curriculum.written(state.widget(name)) for name in curriculum.OWN if state.widget(name) is not None}
 with top:
     headline.draw("Curriculum", "curriculum", made, **own)
-state.report_ignored(**own)
-if plan is None:
-    st.stop()
-
-preview(plan)
+    state.report_ignored(**own)
+with left:
+    curriculum_views.pacing(plan, step)
+    curriculum_views.classes(plan, opened, step)
+with right:
+    curriculum_views.pictures(plan, opened, step)
 left, right = st.columns(2, gap="large")
 with left:
     st.subheader("How often each sample is shown", anchor=False)
@@ -44,7 +39,7 @@ with right:
     st.subheader("Classes, stage by stage", anchor=False)
     curriculum_views.class_mix(plan, opened)
 st.caption(
-    "To know whether it helps, train the four orders with equal updates, on at least three seeds that made none of these scores, and compare within "
-    "a seed: easy_first against random is the order, random against standard is the pacing."
+    "To know whether it helps, train the four orders with equal updates, on at least three seeds that made none of these scores, "
+    "and compare within a seed: easy_first against random is the order, random against standard is the pacing."
 )
 curriculum_export.draw(plan, opened)

@@ -4,7 +4,7 @@ import functools
 
 import streamlit as st
 
-from ui import data, details, empty, gallery, headline, listing, order, pair_selection, state, words
+from ui import data, details, empty, gallery, headline, listing, order, pair_selection, review_verdicts, state, words
 
 BOUND = {"bind": "query-params", "on_change": state.drop_widget, "args": ("sheet",)}
 
@@ -67,9 +67,15 @@ with above:
 
 grid, beside = st.columns([8, 3], gap="medium")
 with grid, st.container(height=780, border=False):
-    picked = gallery.tiles("gallery", opened, page_ids, *listing.written(opened, shown, page_ids, b), said)
+    names, captions = listing.written(opened, shown, page_ids, b)
+    captions = review_verdicts.with_marks(opened, page_ids, captions)
+    picked = gallery.tiles("gallery", opened, page_ids, names, captions, said, several=bool(state.widget("several")))
 with beside:
+    st.toggle("Mark several", key="several", help="Then they take one verdict together, as one action.")
     walk = [int(i) for i in ids[: order.WALK]]
-    details.beside("gallery", opened, both, page_ids[0] if picked is None else picked, walk, said, "gallery")
+    if state.widget("several"):
+        review_verdicts.marked(opened, "gallery", walk)
+    else:
+        details.beside("gallery", opened, both, page_ids[0] if picked is None else picked, walk, said, "gallery", verdicts=True)
     with st.popover("Save this list", width="stretch"):
         pair_selection.save(opened, ids, said, "list")

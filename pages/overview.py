@@ -68,9 +68,14 @@ def spread(made) -> None:
         else:
             st.caption(f"Median {words.number(np.median(known), made.metric)}, {len(np.unique(known)):,} different values.")
     with right:
-        st.subheader("Are small classes harder?", anchor=False)
         table = listing.by_class(opened, made)
-        figure = distributions.class_size_figure(table.names, table.sizes, table.means, title=f"mean {words.axis(made.metric, lines=2)}")
+        st.subheader("Which classes are hard?" if table.alike else "Are small classes harder?", anchor=False)
+        if table.alike:
+            figure = distributions.class_means_figure(table.names, table.means, title=f"mean {words.axis(made.metric)}")
+        else:
+            figure = distributions.class_size_figure(
+                table.names, table.sizes, table.means, title=f"mean {words.axis(made.metric, lines=2)}"
+            )
         st.plotly_chart(figure, key="classes", config={"displayModeBar": False}, alt=table.said)
         st.text(f"One dot a class. {table.said}")
 
@@ -79,7 +84,8 @@ def balance() -> None:
     st.subheader("Samples in each class", anchor=False)
     names = [headline.class_name(opened, k) for k in range(opened.K)]
     train = np.bincount(opened.labels_N[opened.labels_N >= 0], minlength=opened.K)
-    test = None if opened.test_labels_T is None else np.bincount(opened.test_labels_T, minlength=opened.K)
+    held = opened.test_labels_T[opened.test_labels_T >= 0]
+    test = np.bincount(held, minlength=opened.K) if len(held) else None
     figure = distributions.class_balance_figure(names, train, test)
     st.plotly_chart(figure, key="balance", config={"displayModeBar": False}, alt=f"Class sizes from {train.min()} to {train.max()}")
     st.caption(f"The smallest class has {train.min():,} train samples, the largest {train.max():,}.")
@@ -88,7 +94,7 @@ def balance() -> None:
 if now.a is None:
     headline.draw(now.data, "overview")
     counted()
-    empty.no_runs(now.data)
+    empty.waiting_or_no_runs(now.data, found)
     balance()
     st.stop()
 made = empty.series_or_stop(now, found, now.a, now.data)

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui import data, details, empty, headline, listing, one_sample, state
+from ui import data, details, empty, headline, listing, one_sample, review_verdicts, state
 
 now, found = empty.chosen()
 made = empty.series_or_stop(now, found, now.a, "Sample")
@@ -43,6 +43,7 @@ with left:
     one_sample.picture(opened, sample_id)
     one_sample.duplicates(opened, sample_id)
 with right:
+    review_verdicts.verdict_bar(opened, [sample_id], "sample", keys=True)
     st.subheader("What the networks predicted", anchor=False)
     details.strip(opened, several, sample_id, "strip")
     one_sample.trajectories(opened, several, sample_id)

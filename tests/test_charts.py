@@ -85,6 +85,7 @@ def test_texts_of_the_data_are_escaped():
     score = np.array([0.1, 0.9])
     figures = [
         distributions.class_size_figure([EVIL, "b"], np.array([3, 4]), score, title="mean"),
+        distributions.class_means_figure([EVIL, "b"], score, title="mean"),
         distributions.class_balance_figure([EVIL, "b"], np.array([3, 4]), np.array([1, 0])),
         looks.curves_figure([(EVIL, np.arange(2), score)], title="accuracy"),
         looks.trajectory_figure(np.arange(2), [(EVIL, score, (0, 0))], (score, score, score), title="loss"),
@@ -113,6 +114,11 @@ def test_histogram_leaves_unseen_samples_out():
     made = distributions.histogram_figure(score, cells(score, span=(0, 1), levels=1), title="t")
     assert np.asarray(made.data[0].y).tolist() == [2, 1]
     assert made.layout.xaxis.title.text == "t" and made.layout.yaxis.title.text == "samples"
+
+
+def test_class_means_stand_in_order():
+    made = distributions.class_means_figure(["a", "b", "c"], np.array([0.2, 0.9, 0.5]), title="t")
+    assert np.asarray(made.data[0].x).tolist() == [0.9, 0.5, 0.2] and list(made.layout.yaxis.ticktext) == ["b", "c", "a"]
 
 
 def test_every_axis_is_named():

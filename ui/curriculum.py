@@ -106,8 +106,10 @@ def choices(made: Series) -> Plan | None:
     """The controls, and the plan they make; None where they do not fit together, with the reason on the page."""
     config = made.runs[0].config
     arm, balance, direction = _order_controls(made)
-    pacing = _pacing_controls(arm)
-    epochs, batch, seed = _length_controls(config.epochs, config.batch_size)
+    *columns, last = st.columns([3, 3, 3, 2], vertical_alignment="bottom")
+    pacing = _pacing_controls(arm, columns)
+    with last:
+        epochs, batch, seed = _length_controls(config.epochs, config.batch_size)
     try:
         return plan(made, arm, bool(balance), direction, str(pacing), int(batch), int(epochs), int(seed))
     except InputError as error:
@@ -139,21 +141,20 @@ def _order_controls(made: Series) -> tuple[str, bool, str]:
     return arm, bool(state.widget("balance")), direction
 
 
-def _pacing_controls(arm: str) -> Pacing:
+def _pacing_controls(arm: str, columns: list) -> Pacing:
     if arm == "standard":
-        st.caption("standard has no pacing: every sample is in play from the first update on, as in ordinary training.")
+        columns[0].caption("standard has no pacing: every sample is in play from the first update on, as in ordinary training.")
         return Pacing(name="full")
-    columns = st.columns([3, 3, 3, 3], vertical_alignment="bottom")
     with columns[0]:
         st.selectbox(
             "Pacing", SHAPES, index=SHAPES.index("linear"), key="pacing", bind="query-params", help="How fast samples come into play."
         )
     name = state.widget("pacing") or "linear"
     fields = {}
-    for column, field in zip(columns[1:], _in_order(Pacing(name=name).parameters), strict=False):
+    for place, field in enumerate(_in_order(Pacing(name=name).parameters)):
         key, label, least, most, step = FIELDS[field]
         default = getattr(Pacing(), field)
-        with column:
+        with columns[1 + place % 2]:
             draw = st.number_input if field == "m" else st.slider
             draw(label, least, most, default, step, key=key, bind="query-params")
         fields[field] = type(default)(state.widget(key) if state.widget(key) is not None else default)

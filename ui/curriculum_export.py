@@ -12,27 +12,33 @@ from ui import data, headline, review_verdicts, state, words
 from ui.curriculum import Plan, scores_by_id
 
 ORDER, WEIGHTS, SUBSET = KINDS = ("Order", "Weights", "Subset")
-KEYS = """my_keys = learnability.open_dataset("{data}").keys  # or the names of your own samples, in the order of your data set"""
+KEYS = """# the names of your own samples, in the order of your data set
+my_keys = learnability.open_dataset("{data}").keys"""
 ORDER_LINES = """import learnability, pyarrow.parquet as parquet, torch
 from learnability.curriculum import Schedule, parse_pacing
 
 {keys}
 row_of = {{key: row for row, key in enumerate(my_keys)}}
-order = [row_of[key] for key in parquet.read_table("{file}")["key"].to_pylist()]
-schedule = Schedule(order_N=order, pacing=parse_pacing("{pacing}"), batch_size={batch}, steps={steps}, seed={seed})
+table = parquet.read_table("{file}")
+schedule = Schedule(
+    order_N=[row_of[key] for key in table["key"].to_pylist()],
+    pacing=parse_pacing("{pacing}"), batch_size={batch}, steps={steps}, seed={seed})
 batches = (schedule.batch(t).tolist() for t in range(schedule.steps))
 for images, labels in torch.utils.data.DataLoader(dataset, batch_sampler=batches):
     ...  # one update"""
 WEIGHT_LINES = """import learnability, pyarrow.parquet as parquet, torch
 
 {keys}
-table = parquet.read_table("{file}")
-found = dict(zip(table["key"].to_pylist(), zip(table["p"].to_pylist(), table["w"].to_pylist())))
+columns = parquet.read_table("{file}").to_pydict()
+found = dict(zip(columns["key"], zip(columns["p"], columns["w"])))
 p, w = torch.tensor([found.get(key, (0.0, 0.0)) for key in my_keys]).T
-rows = torch.multinomial(p, len(p), replacement=True, generator=torch.Generator().manual_seed({seed})).tolist()  # anew each epoch
-for start in range(0, len(rows), {batch}):
-    images, labels = map(torch.stack, zip(*(dataset[row] for row in rows[start : start + {batch}])))
-    loss = (w[rows[start : start + {batch}]] * torch.nn.functional.cross_entropy(model(images), labels, reduction="none")).mean()"""
+# once an epoch: as many samples as there are, hard ones more often
+seeded = torch.Generator().manual_seed({seed})
+rows = torch.multinomial(p, len(p), replacement=True, generator=seeded)
+for some in rows.split({batch}):
+    images, labels = map(torch.stack, zip(*(dataset[row] for row in some.tolist())))
+    losses = torch.nn.functional.cross_entropy(model(images), labels, reduction="none")
+    loss = (w[some] * losses).mean()  # then backward and one update"""
 SUBSET_LINES = """import learnability, pyarrow.parquet as parquet, torch
 
 {keys}
@@ -40,7 +46,7 @@ kept = set(parquet.read_table("{file}")["key"].to_pylist())
 rows = [row for row, key in enumerate(my_keys) if key in kept]
 subset = torch.utils.data.Subset(dataset, rows)
 for images, labels in torch.utils.data.DataLoader(subset, batch_size={batch}, shuffle=True):
-    ...  # compare with a random subset of the same size, at equal updates"""
+    ...  # one update; compare with a random subset of this size, at equal updates"""
 
 
 def draw(plan: Plan, opened: Dataset) -> None:
@@ -61,7 +67,7 @@ def lines(template: str, file: str, plan: Plan, opened: Dataset) -> str:
 def order(plan: Plan, opened: Dataset) -> None:
     """The order by key and hash, also kept in the cache."""
     table = lambda: curricula.order_table(opened, plan.order, scores_by_id(opened, plan.made))  # noqa: E731
-    left, right = st.columns([2, 3], gap="large")
+    left, right = st.columns([1, 2], gap="large")
     with left:
         st.markdown(
             f"The {words.count(plan.schedule.N, 'sample')} in the order **{plan.arm}**, by key and hash, with place, class and score."
@@ -87,7 +93,7 @@ def keep_order(opened: Dataset, name: str, table, metadata: dict[str, str]) -> N
 
 def weights(plan: Plan, opened: Dataset) -> None:
     """Hard samples drawn more often, with the weights that keep the mean unbiased."""
-    left, right = st.columns([2, 3], gap="large")
+    left, right = st.columns([1, 2], gap="large")
     with left:
         st.markdown("Draw hard samples more often; each loss is multiplied by a weight that keeps the mean unbiased.")
         alpha = st.slider("How strongly difficulty counts (alpha, 0 = not at all)", 0.0, 3.0, 1.0, 0.1, key="alpha")
@@ -122,7 +128,7 @@ def difficulty(plan: Plan) -> np.ndarray:
 
 def subset(plan: Plan, opened: Dataset) -> None:
     """Some samples left out, with a warning where that has gone wrong before."""
-    left, right = st.columns([2, 3], gap="large")
+    left, right = st.columns([1, 2], gap="large")
     made, n = plan.made, plan.schedule.N
     with left:
         st.markdown("Train on fewer samples. A random subset of the same size is the line to beat.")
@@ -134,8 +140,8 @@ def subset(plan: Plan, opened: Dataset) -> None:
         keep = max(1, round(n * percent / 100))
         try:
             kept = curriculum.prune(
-                np.where(made.labels_N >= 0, made.score_N, np.nan), plan.direction, keep, method, seed=plan.schedule.seed, labels_N=made.labels_N,
-                balance=balance, beta=beta / 100, sample_ids_N=made.sample_ids_N,
+                np.where(made.labels_N >= 0, made.score_N, np.nan), plan.direction, keep, method, seed=plan.schedule.seed,
+                labels_N=made.labels_N, balance=balance, beta=beta / 100, sample_ids_N=made.sample_ids_N,
             )  # fmt: skip
         except InputError as error:
             st.text(str(error))
@@ -144,7 +150,8 @@ def subset(plan: Plan, opened: Dataset) -> None:
             st.warning(warning)
         sizes = np.bincount(opened.labels_N[kept], minlength=opened.K)
         st.caption(
-            f"Keeps {words.share(len(kept), n)}, {sizes.min():,} to {sizes.max():,} of each class; mean score {words.number(float(made.of(kept).mean()))}."
+            f"Keeps {words.share(len(kept), n)}, {sizes.min():,} to {sizes.max():,} of each class; "
+            f"mean score {words.number(float(made.of(kept).mean()))}."
         )
         headline.downloads(lambda: curricula.subset_table(opened, kept, scores_by_id(opened, made)), f"subset-{method}-{percent}")
     with right:

@@ -10,16 +10,17 @@ from ui.curriculum import ENDS, Plan
 
 PICTURES = 60
 QUIET = {"displayModeBar": False}
-SOURCES = """Wu et al. 2021 (arXiv 2012.03107): little gain on standard benchmarks, random order with growing set size does as well; easy first helps
-with few updates or noisy labels. Rampp et al. (2411.00973): no general advantage over uniform order. 2606.17706: on full CIFAR-10 neither order beats
-standard training; on 20 % of it easy first gained up to 8.7 points over random. Hacohen and Weinshall (1904.03626) report faster learning."""
+SOURCES = """Wu et al. 2021 (arXiv 2012.03107): little gain on standard benchmarks, random order with growing set size does as well; easy
+first helps with few updates or noisy labels. Rampp et al. (2411.00973): no general advantage over uniform order. 2606.17706: on full
+CIFAR-10 neither order beats standard training; on 20 % of it easy first gained up to 8.7 points over random. Hacohen and Weinshall
+(1904.03626) report faster learning."""
 
 
 def expectation() -> None:
     """Before the first control: what to expect."""
     st.markdown(
-        "**Expect no gain.** With enough data and updates, easy first has mostly done no better than a random order with the same pacing: a null "
-        "result is the likeliest outcome, and a useful one. Gains were seen with few updates, little data or noisy labels.",
+        "**Expect no gain.** With enough data and updates, easy first has mostly done no better than a random order with the same pacing: "
+        "a null result is the likeliest outcome, and a useful one. Gains were seen with few updates, little data or noisy labels.",
         help=SOURCES,
     )
 
@@ -41,7 +42,8 @@ def pacing(plan: Plan, step: int) -> None:
     full = np.flatnonzero(plan.sizes_T == n)
     whole = f"All are in play from update {full[0]:,} on." if len(full) else "All samples are never in play at once."
     st.caption(
-        f"At update {step:,}: **{words.share(size, n)}** of the samples in play. {whole} The pool grows when every sample of it has been shown once."
+        f"At update {step:,}: **{words.share(size, n)}** of the samples in play. {whole} "
+        "The pool grows when every sample of it has been shown once."
     )
     if len(plan.order.unscored_ids):
         st.caption(f"{words.count(len(plan.order.unscored_ids), 'sample')} without a score are in no pool.")
@@ -59,16 +61,18 @@ def pictures(plan: Plan, opened: Dataset, step: int) -> None:
     else:
         said = f"{words.count(len(shown), 'picture')} of the batches from update {step:,} on, {size} samples each"
     st.markdown(f"**{said}**")
-    _, captions = listing.written(opened, plan.made, shown)
-    names = [f"sample {i}, {', '.join(lines)}" for i, lines in zip(shown, captions, strict=True)]
-    with st.container(height=620, border=False):
-        picked = gallery.tiles("curriculum", opened, shown, names, captions, said, "curriculum")
+    names, captions = listing.written(opened, plan.made, shown)
+    if opened.images is not None:
+        captions = [[] for _ in shown]  # names are read out and stand in the tooltip; the pictures stand close together
+    picked = gallery.tiles("curriculum", opened, shown, names, captions, said, "curriculum", small=True)
     low, high = words.number(float(score.min()), plan.made.metric), words.number(float(score.max()), plan.made.metric)
     st.caption(
-        f"{words.label(plan.made.metric)} in the pool: {low} to {high} ({words.direction(plan.made.metric)}). Drawn with the seed, as training would."
+        f"{words.label(plan.made.metric)} in the pool: {low} to {high} ({words.direction(plan.made.metric)}). "
+        "Drawn with the seed, as training would."
     )
     if picked is not None:
-        gallery.open_button(picked, shown, said, "curriculum")
+        st.text(names[shown.index(picked)])
+        gallery.open_button(picked, shown, said, "curriculum", "secondary")
 
 
 def classes(plan: Plan, opened: Dataset, step: int) -> None:
@@ -98,8 +102,8 @@ def presentations(plan: Plan) -> None:
         alt=f"How often samples are shown: {many:.1f} times at the front of the order, {few:.1f} at its end",
     )  # fmt: skip
     st.caption(
-        f"In {plan.T:,} updates ({words.count(plan.epochs, 'epoch')}) the front of the order is shown **{many:.1f}** times, its end **{few:.1f}** times; "
-        f"ordinary training shows each {plan.epochs} times."
+        f"In {plan.T:,} updates ({words.count(plan.epochs, 'epoch')}) the front of the order is shown **{many:.1f}** times, "
+        f"its end **{few:.1f}** times; ordinary training shows each {plan.epochs} times."
     )
 
 
@@ -118,7 +122,8 @@ def class_mix(plan: Plan, opened: Dataset) -> None:
         key="class-mix", config=QUIET, alt="Share of each class in the pool, stage by stage",
     )  # fmt: skip
     st.text(
-        f"Largest shift: {names[most]}, from {100 * share_KS[most, 0]:.1f} % of the pool at the start to {100 * share_KS[most, -1]:.1f} % at the end."
+        f"Largest shift: {names[most]}, from {100 * share_KS[most, 0]:.1f} % of the pool at the start "
+        f"to {100 * share_KS[most, -1]:.1f} % at the end."
         if moved.max() > 0.0005
         else "The mix of classes stays the same."
     )

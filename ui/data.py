@@ -8,6 +8,7 @@ import warnings
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import streamlit as st
 
 from learnability import selections
@@ -18,7 +19,7 @@ from learnability.store import datasets as dataset_store
 from learnability.store import files, identity, locks, runs, scores
 from learnability.store.paths import Cache
 from learnability.store.runs import Run
-from ui import neighbours, numbers, pictures, words
+from ui import neighbours, numbers, order, pictures, words
 from ui.series import Series, counted, joined
 
 
@@ -59,14 +60,24 @@ def source_row(opened: Dataset, sample_id: int) -> dict:
 
 
 @st.cache_resource(max_entries=4, show_spinner=False, hash_funcs={Dataset: lambda d: str(d.folder)})
-def _hashes(opened: Dataset) -> np.ndarray:
-    return np.asarray(opened.hashes[: opened.N], str)
+def identities(opened: Dataset) -> identity.Identities:
+    """Keys and hashes of every row of a data set version."""
+    return identity.identities(opened)
+
+
+def identity_of(opened: Dataset, sample_ids) -> list[tuple[str, str]]:
+    """(key, hash) of samples, in the order given."""
+    return identities(opened).samples(sample_ids)
+
+
+def key_of(opened: Dataset, sample_id: int) -> str:
+    return identity_of(opened, [sample_id])[0][0]
 
 
 def same_pixels(opened: Dataset, sample_id: int) -> np.ndarray:
     """Other train samples with exactly the same pixels."""
-    hashes = _hashes(opened)
-    same = np.flatnonzero(hashes == hashes[sample_id])
+    hashes = identities(opened).hashes[: opened.N]
+    same = np.flatnonzero(pc.equal(hashes, hashes[sample_id]).to_numpy(zero_copy_only=False))
     return same[same != sample_id]
 
 
@@ -78,12 +89,6 @@ def selection(name: str, opened: Dataset) -> tuple[np.ndarray, int]:
     """(sample ids of a saved selection, how many of it are not in this data set version)."""
     placed = selections.place(selections.load(cache(), opened.name, name), identities(opened), opened.N)
     return placed.sample_ids, len(placed.changed) + len(placed.gone)
-
-
-@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs={Dataset: lambda d: str(d.folder)})
-def identities(opened: Dataset) -> identity.Identities:
-    """Keys and hashes of every row of a data set version."""
-    return identity.identities(opened)
 
 
 def save_selection(opened: Dataset, name: str, sample_ids: np.ndarray, said: str) -> None:
@@ -274,11 +279,17 @@ def disk_used(run: Run) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
-# of two series; they are named by their keys
+# of series; they are named by their keys
 
 
 def _named(made: Series | None):
     return made and made.key
+
+
+@st.cache_resource(max_entries=32, show_spinner=False, hash_funcs={Series: _named})
+def ordered(made: Series, which: str, aum: Series | None, never: Series | None) -> np.ndarray:
+    """Sample ids in an order of `order.WHICH`."""
+    return made.sample_ids_N[order.order(made, which, aum, never)]
 
 
 @st.cache_resource(max_entries=64, show_spinner="Measuring how far A and B agree ...", hash_funcs={Series: _named})

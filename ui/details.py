@@ -6,19 +6,24 @@ import streamlit as st
 from learnability.charts import looks
 from learnability.datasets import Dataset
 from learnability.errors import LearnabilityError
-from ui import data, gallery, headline, pictures, words
+from ui import data, gallery, headline, pictures, review_verdicts, words
 from ui.series import Series
 
 
-def beside(place: str, opened: Dataset, several: list[Series], sample_id: int | None, walk: list[int], said: str, back: str) -> None:
-    """The panel beside the grid `place`; a hint while nothing is picked."""
+def beside(
+    place: str, opened: Dataset, several: list[Series], sample_id: int | None, walk: list[int], said: str, back: str,
+    verdicts: bool = False,
+) -> None:  # fmt: skip
+    """The panel beside the grid `place`; a hint while nothing is picked. `verdicts`: with the buttons of the review."""
     with st.container(border=True, key=f"details-{place}"):
         if sample_id is None:
             st.caption("Click a picture to see it here. Arrow keys move between pictures, Enter opens the sample page.")
             return
         picture(opened, sample_id, 224)
-        st.text(f"sample {sample_id:,}  ·  {opened.keys[sample_id]}")
+        st.text(f"sample {sample_id:,}  ·  {data.key_of(opened, sample_id)}")
         facts(opened, several, sample_id)
+        if verdicts:
+            review_verdicts.verdict_bar(opened, [sample_id], place)
         strip(opened, several, sample_id, f"strip-{place}")
         gallery.open_button(sample_id, walk, said, back)
 

@@ -35,6 +35,14 @@ def no_runs(name: str) -> None:
     st.button("Look again", type="primary", key="look-again")
 
 
+def waiting_or_no_runs(name: str, found: list[Run]) -> None:
+    """Before the first score: what is queued or at work, or how to begin."""
+    if any(run.state in ("queued", "running") for run in found):
+        no_scores(found, "learnability")
+    else:
+        no_runs(name)
+
+
 def chosen() -> tuple[state.State, list[Run]]:
     """The page's state and the runs of its data set; stops the page where there is no data set."""
     now = state.current()
@@ -55,7 +63,7 @@ def series_or_stop(now: state.State, found: list[Run], id: str | None, title: st
         st.stop()
     if made is None:
         st.title(title, anchor=False)
-        no_runs(now.data) if id is None else no_scores(members, metric)
+        waiting_or_no_runs(now.data, found) if id is None else no_scores(members, metric)
         st.stop()
     return made
 
@@ -77,5 +85,5 @@ def no_scores(members: list[Run], metric: str) -> None:
     st.subheader("No epoch is finished yet", anchor=False)
     for run in members:
         st.text(f"{run.label}: {words.state_line(run)}" + (f" - {run.head.reason}" if run.head and run.head.reason else ""))
-    st.caption("Scores appear with the first committed epoch. A run that waits is started with: python -m learnability train")
+    st.caption("Scores appear with the first finished epoch; the sidebar says how far it is and offers to show it.")
     st.button("Look again", key="look-again")

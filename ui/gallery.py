@@ -3,7 +3,7 @@
 import streamlit as st
 
 from learnability.datasets import Dataset
-from ui import data, state
+from ui import data, pictures, state
 
 CSS = """
 .tiles { display: grid; grid-template-columns: repeat(auto-fill, calc(var(--w) * 1px)); gap: 8px 6px; font-family: var(--st-font);
@@ -17,8 +17,8 @@ CSS = """
 .tile .caption.second { margin-top: 0; opacity: 0.72; }
 .tile:hover .picture { outline: 2px solid var(--st-text-color); }
 .tile[aria-pressed="true"] .picture { outline: 3px solid var(--st-primary-color); outline-offset: 1px; }
-.several .tile[aria-pressed="true"] .caption:first-of-type::before { content: "\\2713\\00a0"; font-weight: 700; color: var(--st-primary-color); }
-.several .tile[aria-pressed="false"] .picture { opacity: 0.8; }
+.several .tile[aria-pressed="true"] .caption:first-of-type::before { content: "\\2713\\00a0"; font-weight: 700;
+  color: var(--st-primary-color); }
 .tile:focus-visible .picture { outline: 3px solid var(--st-primary-color); outline-offset: 2px; }
 .tile.words { border: 1px solid var(--st-border-color); padding: 6px; min-height: 64px; }
 """
@@ -28,7 +28,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const box = parentElement.querySelector(".tiles")
   const { ids, names, captions, sheet, columns, width, height, scale, sharp, picked, chosen, said } = data
   const w = width * scale, h = height * scale
-  box.style.setProperty("--w", Math.max(w, 72)); box.style.setProperty("--h", h)
+  box.style.setProperty("--w", Math.max(w, captions.some((lines) => lines.length) ? 72 : 0)); box.style.setProperty("--h", h)
   box.setAttribute("aria-label", said)
   box.classList.toggle("several", chosen !== null)
   const on = (id) => (chosen ? chosen.includes(id) : id === picked) ? "true" : "false"
@@ -86,22 +86,24 @@ TILES = st.components.v2.component("tiles", html="<div class='tiles' role='group
 
 def tiles(
     place: str, opened: Dataset, sample_ids: list[int], names: list[str], captions: list[list[str]], said: str, back: str = "gallery",
-    several: bool = False,
+    several: bool = False, small: bool = False,
 ) -> int | None:  # fmt: skip
     """Draws the samples as tiles and returns the one last clicked, if it is among them.
 
     `place` names the grid, `names` are read aloud and shown as tooltip, `captions` stand beneath, `said` describes the list.
     A click picks, Enter or a double click opens the sample page, which walks along this list and leads back to page `back`.
     With `several` a click marks a sample or takes the mark away, with Shift all from the last one on: `state.chosen(place)`.
+    `small` tiles have two thirds of the size.
     """
     if st.session_state.get("plain"):
         _plain_tiles(place, opened, sample_ids, captions, said, several)
     else:
         made = data.sheet(opened, tuple(sample_ids)) if opened.images is not None else None
-        picture = {"sheet": made.url, "columns": made.columns, "width": made.width, "height": made.height, "scale": made.scale} if made else {
-            "sheet": None, "columns": 1, "width": 160, "height": 1, "scale": 1}  # fmt: skip
+        picture = _drawn(made) if made else {"sheet": None, "columns": 1, "width": 160, "height": 1, "scale": 1}
         content = {"ids": sample_ids, "names": names, "captions": captions, "picked": state.picked(place), "said": said, **picture}
         content["sharp"] = made is not None and made.url.startswith("data:image/png")
+        if small and made:
+            content["scale"] = max(1, round(made.scale * 2 / 3)) if content["sharp"] else made.scale * 2 / 3
         content["chosen"] = sorted(state.chosen(place) & set(sample_ids)) if several else None
 
         def picked():
@@ -122,11 +124,9 @@ def tiles(
     return chosen if chosen in sample_ids else None
 
 
-def open_button(sample_id: int, sample_ids: list[int], said: str, back: str = "gallery") -> None:
+def open_button(sample_id: int, sample_ids: list[int], said: str, back: str = "gallery", type: str = "primary") -> None:
     """The button that leads to the sample page."""
-    st.button(
-        "Open sample page", key=f"open-{back}", on_click=_open, args=(sample_id, sample_ids, said, back), type="primary", width="stretch"
-    )
+    st.button("Open sample page", key=f"open-{back}", on_click=_open, args=(sample_id, sample_ids, said, back), type=type, width="stretch")
 
 
 def _open(sample_id: int | None, sample_ids: list[int], said: str, back: str) -> None:
@@ -141,14 +141,16 @@ def _clicked(place: str, sample_id: int | None, several: bool) -> None:
     state.pick(place, sample_id)
 
 
+def _drawn(made: pictures.Sheet) -> dict:
+    return {"sheet": made.url, "columns": made.columns, "width": made.width, "height": made.height, "scale": made.scale}
+
+
 def _known(value, sample_ids: list[int]) -> int | None:
     return value if isinstance(value, int) and value in sample_ids else None
 
 
 def _plain_tiles(place: str, opened: Dataset, sample_ids: list[int], captions: list[list[str]], said: str, several: bool) -> None:
     """The same list as ordinary elements, 24 at a time."""
-    from ui import pictures
-
     pages = -(-len(sample_ids) // 24)
     sheet = st.pagination(pages, key=f"{place}-part") if pages > 1 else 1
     grid = st.grid(8, min_column_width=96, gap="xsmall")

@@ -6,7 +6,7 @@ import streamlit as st
 
 from learnability import export
 from learnability.datasets import Dataset
-from ui import state, words
+from ui import data, state, words
 from ui.series import Series
 
 
@@ -58,11 +58,11 @@ def downloads(table, name: str) -> None:
 def sample_table(opened: Dataset, sample_ids: np.ndarray, *several: Series) -> pa.Table:
     """The samples with key, hash, label and the scores of each series, in the order given."""
     ids = np.asarray(sample_ids, np.int64)
-    labels = opened.labels_N[ids]
+    labels, identities = opened.labels_N[ids], data.identity_of(opened, ids)
     columns = {
         "sample_id": ids,
-        "key": pa.array([str(opened.keys[i]) for i in ids], pa.string()),
-        "hash": pa.array([str(opened.hashes[i]) for i in ids], pa.string()),
+        "key": pa.array([key for key, _ in identities], pa.string()),
+        "hash": pa.array([hashed for _, hashed in identities], pa.string()),
         "label": labels,
         "class": pa.array([class_name(opened, label) for label in labels], pa.string()),
     }

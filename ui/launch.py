@@ -107,6 +107,7 @@ def _launch(name: str, preset: str) -> None:
     told = [(True, f"{words.count(len(new), 'run')} queued: {', '.join(new)}")] if new else []
     told += [(False, f"There already, not started again: {', '.join(known)}")] if known else []
     state.set_widget(TOLD, told)
+    state.set_widget("launch-open", False)
 
 
 def launch_quick(name: str) -> None:

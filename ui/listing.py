@@ -25,7 +25,7 @@ def ordered(now: state.State, found: list[Run], made: Series, which: str) -> np.
     """Sample ids in the order asked for."""
     aum = other_score(now, found, made.id, "aum")
     never = other_score(now, found, made.id, "never_learned") if made.metric == "forgetting_events" else None
-    return made.sample_ids_N[order.order(made, which, aum, never)]
+    return data.ordered(made, which, aum, never)
 
 
 def written(opened: Dataset, made: Series | None, sample_ids: list[int], b: Series | None = None) -> tuple[list[str], list[list[str]]]:
@@ -47,6 +47,11 @@ class ByClass:
     sizes: np.ndarray
     means: np.ndarray
     said: str
+
+    @property
+    def alike(self) -> bool:
+        """Whether the classes are about equally large, so that size cannot explain a difference."""
+        return len(self.sizes) < 2 or self.sizes.max() < 1.5 * self.sizes.min()
 
 
 def by_class(opened: Dataset, made: Series) -> ByClass:

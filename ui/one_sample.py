@@ -30,7 +30,8 @@ def picture(opened: Dataset, sample_id: int) -> None:
         st.caption(f"What the networks see: {opened.W} × {opened.H} pixels, {scale} × enlarged.")
     source = data.source_row(opened, sample_id)
     size = f"{source.pop('width')} × {source.pop('height')}" if source.get("width") else "not known"
-    st.text(f"Label: {headline.class_name(opened, opened.labels_N[sample_id])}\nKey: {opened.keys[sample_id]}\nSize at the source: {size}")
+    label, key = headline.class_name(opened, opened.labels_N[sample_id]), data.key_of(opened, sample_id)
+    st.text(f"Label: {label}\nKey: {key}\nSize at the source: {size}")
     if source:
         st.text("\n".join(f"{name}: {value}" for name, value in source.items()))
 
@@ -48,7 +49,7 @@ def duplicates(opened: Dataset, sample_id: int) -> None:
     )
     ids = [int(i) for i in same[:12]]
     _small_grid(
-        "copies", opened, ids, [[headline.class_name(opened, opened.labels_N[i]), str(opened.keys[i])] for i in ids], "exact copies"
+        "copies", opened, ids, [[headline.class_name(opened, opened.labels_N[i]), data.key_of(opened, i)] for i in ids], "exact copies"
     )
 
 
@@ -94,10 +95,8 @@ def every_score(now: state.State, found: list[Run], made: Series, sample_id: int
                 (words.label(metric), words.number(one.score_N[row], metric), words.direction(metric), standing, METRICS[metric].sentence)
             )
     columns = list(zip(*rows, strict=True)) or [()] * 5
-    table = pa.table(dict(zip(("Score", "Value", "Direction", "Where it stands", "What it tells"), map(list, columns), strict=True)))
-    st.dataframe(
-        table, hide_index=True, key="every-score", height="content", column_config={"Value": st.column_config.TextColumn(width="small")}
-    )
+    names = ("Score", "Value", "Direction", "Where it stands", "What it tells")
+    st.table(pa.table(dict(zip(names, map(list, columns), strict=True))), border="horizontal", hide_index=True)
 
 
 def neighbours(opened: Dataset, made: Series, sample_id: int) -> None:

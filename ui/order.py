@@ -44,12 +44,11 @@ def order(made: Series, which: str, aum: Series | None, never: Series | None) ->
 
 def by_turns(rows: np.ndarray, labels_N: np.ndarray) -> np.ndarray:
     """The hardest of each class, then the second hardest of each, and so on: small classes get their place."""
-    turn = np.zeros(len(rows), np.int64)
-    labels = labels_N[rows]
-    for label in np.unique(labels):
-        mine = labels == label
-        turn[mine] = np.arange(mine.sum())
-    return rows[np.lexsort((labels, turn))]
+    by_class = np.argsort(labels_N[rows], kind="stable")
+    labels = labels_N[rows][by_class]
+    first = np.flatnonzero(np.r_[True, labels[1:] != labels[:-1]]) if len(labels) else np.zeros(0, np.int64)
+    turn = np.arange(len(labels)) - np.repeat(first, np.diff(np.r_[first, len(labels)]))
+    return rows[by_class[np.lexsort((labels, turn))]]
 
 
 def said(made: Series, which: str) -> str:

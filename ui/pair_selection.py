@@ -45,12 +45,12 @@ def _actions(row, opened: Dataset, made: Series, b: Series, shapes: lasso.Shapes
 
 
 def composition(opened: Dataset, ids: np.ndarray) -> str:
-    """`96 cat, 80 dog, 12 of other classes`."""
+    """`cat: 96, dog: 80, other classes: 12`."""
     labels, counts_K = np.unique(opened.labels_N[ids], return_counts=True)
     largest = np.argsort(-counts_K, kind="stable")[:5]
-    said = [f"{counts_K[i]:,} {headline.class_name(opened, labels[i])}" for i in largest]
+    said = [f"{headline.class_name(opened, labels[i])}: {counts_K[i]:,}" for i in largest]
     rest = int(counts_K.sum() - counts_K[largest].sum())
-    return ", ".join(said) + (f", {rest:,} of other classes" if rest else "")
+    return ", ".join(said) + (f", other classes: {rest:,}" if rest else "")
 
 
 def save(opened: Dataset, ids: np.ndarray, said: str, place: str) -> None:

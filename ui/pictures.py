@@ -34,7 +34,7 @@ def sheet(opened: Dataset, sample_ids: tuple[int, ...]) -> Sheet:
         tiles = [_photograph(opened, i, width, height) for i in sample_ids]
     columns = min(10, max(1, len(sample_ids)))
     rows = -(-len(sample_ids) // columns)
-    whole = np.zeros((max(rows, 1) * height, columns * width, 3), np.uint8)
+    whole = np.zeros((max(rows, 1) * height, columns * width, tiles[0].shape[2] if tiles else 3), np.uint8)
     for i, tile in enumerate(tiles):
         top, left = i // columns * height, i % columns * width
         whole[top : top + height, left : left + width] = tile
@@ -58,9 +58,9 @@ def _photograph(opened: Dataset, sample_id: int, width: int, height: int) -> np.
     original = opened.thumbnail(sample_id)
     source = Image.open(io.BytesIO(original)).convert("RGB") if original else Image.fromarray(pixels(opened, sample_id))
     source.thumbnail((width, height), Image.Resampling.LANCZOS)
-    tile = np.zeros((height, width, 3), np.uint8)
+    tile = np.zeros((height, width, 4), np.uint8)  # what the picture leaves free is transparent
     top, left = (height - source.height) // 2, (width - source.width) // 2
-    tile[top : top + source.height, left : left + source.width] = np.asarray(source)
+    tile[top : top + source.height, left : left + source.width] = np.asarray(source.convert("RGBA"))
     return tile
 
 

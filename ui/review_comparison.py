@@ -10,7 +10,7 @@ from learnability.datasets import Dataset
 from learnability.errors import LearnabilityError
 from learnability.store.paths import Cache
 from learnability.store.runs import Run
-from ui import data, empty, gallery, headline, reviews, state, words
+from ui import data, empty, gallery, headline, state, words
 
 FIRST = 12
 
@@ -58,7 +58,8 @@ def draw(now: state.State, found: list[Run]) -> None:
     )
     st.caption(f"Means over {seeds}. A change no larger than what two seeds differ by is chance, not the review's doing.")
     for note in made.notes:
-        st.text(f"Note: {note}")
+        if not note.startswith(("label version", "recipe")):  # that these differ is what is compared
+            st.text(f"Note: {note}")
     left, right = st.columns([5, 4], gap="large")
     with left:
         classes(made)
@@ -85,8 +86,8 @@ def classes(made: review.BeforeAfter) -> None:
     table = made.classes
     score = st.column_config.NumberColumn(format="%.3f")
     columns = {
-        "Class": table["class"], "Size before": table["size_before"], "after": table["size_after"], "Mean before": table["mean_before"],
-        "Mean after": table["mean_after"], "Change, same samples": table["change"],
+        "Class": table["class"], "Size before": table["size_before"], "Size after": table["size_after"],
+        "Mean before": table["mean_before"], "Mean after": table["mean_after"], "Change, same samples": table["change"],
     }  # fmt: skip
     st.dataframe(
         pa.table(columns), hide_index=True, key="classes-table", height="content" if table.num_rows <= 15 else 480,
@@ -99,7 +100,7 @@ def classes(made: review.BeforeAfter) -> None:
 def changed(opened: Dataset, made: review.BeforeAfter) -> None:
     """The samples with a new label, what changed most first."""
     st.subheader("Samples with a new label", anchor=False)
-    moved = made.samples.filter(pc.equal(made.samples["status"], "relabelled"))
+    moved = made.samples.filter(pc.and_(pc.equal(made.samples["status"], "relabelled"), pc.is_valid(made.samples["label_after"])))
     if not moved.num_rows:
         st.caption("None: this version only drops samples.")
         return

@@ -9,7 +9,7 @@ import streamlit as st
 from learnability import review
 from learnability.charts.style import middle_cut
 from learnability.datasets import Dataset
-from ui import gallery, headline, review_verdicts, reviews, state, words
+from ui import data, gallery, headline, review_verdicts, reviews, state, words
 
 MOST = 500  # actions that are listed
 FIRST = 24
@@ -28,7 +28,7 @@ def draw(opened: Dataset) -> None:
         st.button("Go to the queue", key="to-queue", type="primary", on_click=state.set_widget, args=("queue", "One by one"))
         return
     shown = done.log.actions[::-1][:MOST]
-    listed, beside = st.columns([3, 2], gap="large")
+    listed, beside = st.columns([5, 3], gap="large")
     with listed:
         table(done, shown)
     with beside:
@@ -55,16 +55,17 @@ def problems(done: reviews.Reviewed) -> None:
 
 def table(done: reviews.Reviewed, shown: tuple[review.Action, ...]) -> None:
     columns = {
-        "When (UTC)": [action.when[:19].replace("T", " ") for action in shown],
+        "When (UTC)": [action.when[5:16].replace("T", " ") for action in shown],
         "By": [action.by for action in shown],
         "What": [_what(action, done) for action in shown],
         "Samples": [len(action.samples) or None for action in shown],
-        "Reason": [action.why for action in shown],
         "State": ["taken back" if action.id in done.log.undone else "" for action in shown],
+        "Reason": [action.why for action in shown],
     }
     st.dataframe(
         pa.table(columns), hide_index=True, key=f"log-{done.log.length}", height=430, selection_mode="single-row", placeholder="",
-        on_select=functools.partial(_choose, f"log-{done.log.length}", tuple(action.id for action in shown)), alt="The last actions, newest first",
+        on_select=functools.partial(_choose, f"log-{done.log.length}", tuple(action.id for action in shown)),
+        alt="The last actions, newest first",
     )  # fmt: skip
     more = f"; the last {len(shown)} are shown" if len(shown) < len(done.log.actions) else ""
     st.caption(f"{words.count(len(done.log.actions), 'action')}{more}. Nothing in the log is ever edited: to undo is one more line.")

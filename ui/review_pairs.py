@@ -22,10 +22,15 @@ def draw(opened: Dataset, found: reviews.Suspects) -> None:
     how, merging = st.columns([4, 1], vertical_alignment="bottom")
     with how:
         st.segmented_control(
-            "Count samples that were taken for another class", list(reviews.TAKEN), required=True, default=list(reviews.TAKEN)[0], key="taken",
-            bind="query-params", help="Most samples are missed once. Those taken for one and the same class for half of the training are odd.",
+            "Count samples that were taken for another class", list(reviews.TAKEN), required=True, default=list(reviews.TAKEN)[0],
+            key="taken", bind="query-params",
+            help="Most samples are missed once. Those taken for one and the same class for half of the training are odd.",
         )  # fmt: skip
-    with merging, st.container(horizontal=True, horizontal_alignment="right"), st.popover("Merge classes", help="When two folders are one class"):
+    with (
+        merging,
+        st.container(horizontal=True, horizontal_alignment="right"),
+        st.popover("Merge classes", help="When two folders are one class"),
+    ):
         merge(opened, done)
     taken = state.widget("taken") or list(reviews.TAKEN)[0]
     state.report_ignored(taken=taken)
@@ -64,7 +69,9 @@ def pair_table(shown: list[dict], names: list[str], titles: list[str], count: in
     st.dataframe(
         pa.table(columns), hide_index=True, key="pairs-table", height=430, selection_mode="single-row",
         on_select=functools.partial(_open, tuple(titles)), alt="Labels, the class they are taken for, and how many samples",
-        column_config={"Of the label, %": st.column_config.NumberColumn(format="%.1f"), "Left": st.column_config.NumberColumn(help="Not decided yet")},
+        column_config={
+            "Of the label, %": st.column_config.NumberColumn(format="%.1f"), "Left": st.column_config.NumberColumn(help="Not decided yet"),
+        },
     )  # fmt: skip
     more = f" The largest {len(shown)} of {count:,} pairs." if count > len(shown) else ""
     total = sum(cell["count"] for cell in shown)
@@ -105,10 +112,7 @@ def samples(opened: Dataset, found: reviews.Suspects, taken: str, label: int, wr
     sheet = st.pagination(-(-len(ids) // SHEET), key=f"sheet-{place}") if len(ids) > SHEET else 1
     shown = [int(i) for i in ids[SHEET * (sheet - 1) : SHEET * sheet]]
     spoken, captions = listing.written(opened, found.suspicion, shown)
-    captions = [
-        [reviews_mark or lines[0], lines[1]]
-        for reviews_mark, lines in zip((review_verdicts.mark(done, i) for i in shown), captions, strict=True)
-    ]
+    captions = review_verdicts.with_marks(opened, shown, captions)
     gallery.tiles(place, opened, shown, spoken, captions, f"labelled {names[0]}, taken for {names[1]}", "review", several=True)
 
 

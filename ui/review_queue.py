@@ -32,12 +32,12 @@ def proposals(label: int, wrong: int, named_K: np.ndarray, near_K: np.ndarray) -
     named_K  (K,) how often each class was predicted, over all runs and looks;  near_K  neighbours under each label.
     With at most ten classes all others follow, in their order.
     """
-    K, looks, near = len(named_K), int(named_K.sum()), int(near_K.sum())
+    K, looks = len(named_K), int(named_K.sum())
     rank = np.lexsort((np.arange(K), -near_K, -named_K, np.arange(K) != wrong))
     found = []
     for k in rank.tolist():
-        said = [f"named in {100 * named_K[k] / looks:.0f} % of looks"] * bool(named_K[k])
-        said += [f"{near_K[k]} of {near} neighbours"] * bool(near_K[k])
+        said = [f"{100 * named_K[k] / looks:.0f} % of looks"] * bool(named_K[k])
+        said += [words.count(int(near_K[k]), "neighbour")] * bool(near_K[k])
         if k != label and (said or K <= FEW):
             found.append(Proposal(k, ", ".join(said)))
     return found[:MOST]
@@ -77,7 +77,9 @@ def draw(opened: Dataset, found: reviews.Suspects, ids: np.ndarray) -> None:
     seen, decide, evidence = st.columns([35, 33, 36], gap="medium")
     with seen:
         picture(opened, done, found, sample_id)
-        gallery.open_button(sample_id, [int(i) for i in left_ids[max(0, place - 100) : place + 500]], "the review queue", "review")
+        gallery.open_button(
+            sample_id, [int(i) for i in left_ids[max(0, place - 100) : place + 500]], "the review queue", "review", "secondary"
+        )
     near = neighbour_labels(opened, found, sample_id)
     with decide:
         classes(opened, done, found, sample_id, near, following)
@@ -145,7 +147,7 @@ def picture(opened: Dataset, done: reviews.Reviewed, found: reviews.Suspects, sa
     original = headline.class_name(done.original, done.original.labels_N[sample_id])
     score = words.number(float(found.suspicion.of(np.array([sample_id]))[0]), "suspicion")
     lines = [
-        f"sample {sample_id:,} · {middle_cut(str(opened.keys[sample_id]), 60)}",
+        f"sample {sample_id:,} · {middle_cut(data.key_of(opened, sample_id), 60)}",
         f"Label suspicion {score} (0 to 1, higher = more suspicious)",
     ]
     st.text("\n".join(lines + [f"Label at the source: {middle_cut(original, 60)}"] * (original != name)))
@@ -156,19 +158,19 @@ def classes(
 ) -> None:
     """The classes it may belong to, each with its key and with what speaks for it; and any other class."""
     suffix = f"queue-{sample_id}"
-    st.markdown("**It is rather**")
+    st.markdown("**It is rather**", help="At how many looks the networks named the class, and how many of the nearest neighbours bear it.")
     named_K = predicted(opened, found, sample_id)
     offered = proposals(
         int(opened.labels_N[sample_id]), found.wrong_of(sample_id), named_K, near if near is not None else np.zeros(opened.K, int)
     )
     for number, one in enumerate(offered, 1):
         name = headline.class_name(opened, one.label)
-        with st.container(horizontal=True, gap="small", vertical_alignment="center", key=f"proposal-{number}"):
-            st.button(
-                "Take", key=f"relabel-{number}-{suffix}", shortcut=str(number), on_click=review_verdicts.give,
-                args=(opened, [sample_id], "relabel", name, following),
-            )  # fmt: skip
-            st.text(middle_cut(name, 40) + (f"\n{one.said}" if one.said else ""), width="stretch")
+        press, told = st.columns([24, 76], gap="small", vertical_alignment="center")
+        press.button(
+            "Take", key=f"relabel-{number}-{suffix}", shortcut=str(number), on_click=review_verdicts.give,
+            args=(opened, [sample_id], "relabel", name, following),
+        )  # fmt: skip
+        told.text(middle_cut(name, 40) + (f"\n{one.said}" if one.said else ""))
     review_verdicts.class_box(opened, done, [sample_id], suffix, following)
 
 

@@ -29,14 +29,14 @@ def verdict_bar(opened: Dataset, sample_ids: Sequence[int], key: str, *, keys: b
     if len(ids) == 1:
         st.text(standing(done, ids[0]))
     row = st.container(horizontal=True, gap="small", vertical_alignment="bottom")
-    plain_buttons(row, opened, ids, suffix, keys)
+    plain_buttons(row, opened, ids, suffix, keys, place=key)
     undo_button(row, opened, done, suffix, keys)
     if proposed is not None:
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-            to = {"on_click": give, "args": (opened, ids, "relabel", proposed), "disabled": not ids}
+            to = {"on_click": give, "args": (opened, ids, "relabel", proposed, None, key), "disabled": not ids}
             st.button("Relabel to", key=f"proposed-{suffix}", type="primary", **to)
             st.text(middle_cut(proposed))
-    class_box(opened, done, ids, suffix)
+    class_box(opened, done, ids, suffix, place=key)
     told()
 
 
@@ -45,11 +45,14 @@ def _name(sample_ids: Sequence[int]) -> str:
     return str(sample_ids[0]) if len(sample_ids) == 1 else "several"
 
 
-def plain_buttons(row, opened: Dataset, ids: list[int], suffix: str, keys: bool, following: int | None = None) -> None:
+def plain_buttons(
+    row, opened: Dataset, ids: list[int], suffix: str, keys: bool, following: int | None = None, place: str | None = None
+) -> None:
+    """Keep, drop and unsure."""
     for verdict, label, letter, said in BUTTONS:
         row.button(
             label, key=f"{verdict}-{suffix}", help=said, disabled=not ids, shortcut=letter if keys else None,
-            on_click=give, args=(opened, ids, verdict, None, following),
+            on_click=give, args=(opened, ids, verdict, None, following, place),
         )  # fmt: skip
 
 
@@ -60,19 +63,27 @@ def undo_button(row, opened: Dataset, done: reviews.Reviewed, suffix: str, keys:
     row.button("Undo", key=f"undo-{suffix}", help=said, disabled=last is None, icon=":material/undo:", shortcut="U" if keys else None, **to)
 
 
-def class_box(opened: Dataset, done: reviews.Reviewed, ids: list[int], suffix: str, following: int | None = None) -> None:
+def class_box(
+    opened: Dataset, done: reviews.Reviewed, ids: list[int], suffix: str, following: int | None = None, place: str | None = None
+) -> None:
     """Relabels as soon as a class is chosen; a name that is not there yet becomes a new class."""
     st.selectbox(
         "Relabel to", done.classes, index=None, key=f"class-{suffix}", disabled=not ids, accept_new_options=True, filter_mode="contains",
-        placeholder="type to find a class, or to name a new one", on_change=_give_class, args=(opened, ids, f"class-{suffix}", following),
+        placeholder="type to find a class, or to name a new one", on_change=_give_class,
+        args=(opened, ids, f"class-{suffix}", following, place),
     )  # fmt: skip
 
 
 # in callbacks
 
 
-def give(opened: Dataset, ids: list[int], verdict: str, class_name: str | None = None, following: int | None = None) -> None:
-    """One action for all these samples; then the queue goes on at `following`. A second press of the same key adds nothing."""
+def give(
+    opened: Dataset, ids: list[int], verdict: str, class_name: str | None = None, following: int | None = None, place: str | None = None
+) -> None:
+    """One action for all these samples. A second press of the same key adds nothing.
+
+    Then the queue goes on at `following`, and in the grid called `place` nothing is marked any more.
+    """
     if not ids:
         return
     held = reviews.reviewed(opened).resolved.by_id.get(ids[0]) if len(ids) == 1 else None
@@ -83,13 +94,15 @@ def give(opened: Dataset, ids: list[int], verdict: str, class_name: str | None =
             return
     if following is not None:
         state.set_widget(AT, following)
+    if place is not None and len(ids) > 1:
+        state.choose(place, ())
 
 
-def _give_class(opened: Dataset, ids: list[int], widget: str, following: int | None) -> None:
+def _give_class(opened: Dataset, ids: list[int], widget: str, following: int | None, place: str | None) -> None:
     chosen = state.widget(widget)
     state.set_widget(widget, None)
     if isinstance(chosen, str):
-        give(opened, ids, "relabel", chosen, following)
+        give(opened, ids, "relabel", chosen, following, place)
 
 
 def merge(opened: Dataset, class_name: str | None, into: str | None) -> None:
@@ -185,6 +198,26 @@ def mark(done: reviews.Reviewed, sample_id: int) -> str:
     return f"→ {action.class_name}" if action.verdict == "relabel" else PAST[action.verdict]
 
 
+def with_marks(opened: Dataset, sample_ids: Sequence[int], captions: list[list[str]]) -> list[list[str]]:
+    """Captions of tiles with what was decided behind the label: `9 → 5`, `9 · kept`."""
+    done = reviews.reviewed(opened)
+    marks = [mark(done, i) for i in sample_ids]
+    return [[f"{first} {said}" if said.startswith("→") else f"{first} · {said}" if said else first, *rest]
+            for said, (first, *rest) in zip(marks, captions, strict=True)]  # fmt: skip
+
+
+def marked(opened: Dataset, place: str, sample_ids: Sequence[int]) -> list[int]:
+    """What stands beside a grid in which several samples can be marked: how many are, and one verdict for all of them."""
+    chosen = state.chosen(place)
+    ids = [i for i in sample_ids if i in chosen]
+    with st.container(border=True, key=f"marked-{place}"):
+        st.markdown(f"**{words.count(len(ids), 'sample')} marked**")
+        st.caption("A click marks a picture, with Shift all from the last one on.")
+        st.button("Mark none", key=f"none-{place}", disabled=not ids, on_click=state.choose, args=(place, ()))
+        verdict_bar(opened, ids, place)
+    return ids
+
+
 def who() -> None:
     """Under whose name verdicts are given, and why; both stand until they are changed."""
     kept = {"persist_state": "session", "max_chars": 200}
@@ -192,7 +225,12 @@ def who() -> None:
         why = f", because: {middle_cut(reviews.reason(), 60)}" if reviews.reason() else ""
         st.text(f"as {middle_cut(reviews.reviewer())}{why}", width="content")
         with st.popover("Name and reason"):
-            st.text_input("Reviewed by", key="review_by", placeholder=reviews.user_name(), help="Stands in the log with every action.", **kept)
             st.text_input(
-                "Reason, for every verdict until you change it", key="review_why", placeholder="for example: supplier mixed up two folders", **kept
+                "Reviewed by", key="review_by", placeholder=reviews.user_name(), help="Stands in the log with every action.", **kept
+            )
+            st.text_input(
+                "Reason, for every verdict until you change it",
+                key="review_why",
+                placeholder="for example: supplier mixed up two folders",
+                **kept,
             )

@@ -1,6 +1,7 @@
 """A series: one score of all samples of a run, or its mean over the runs of a group."""
 
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -25,11 +26,11 @@ class Series:
     looks: tuple[int, ...]  # looks that each run's scores stand for
     left_out: str | None  # which runs of the group do not count, and why
 
-    @property
+    @functools.cached_property
     def score_N(self) -> np.ndarray:
         return self.score_RN[0] if len(self.score_RN) == 1 else self.score_RN.mean(0)
 
-    @property
+    @functools.cached_property
     def hardness_N(self) -> np.ndarray:
         return words.hardness(self.metric, self.score_N)
 
@@ -37,7 +38,7 @@ class Series:
     def seeds(self) -> int:
         return len(self.runs)
 
-    @property
+    @functools.cached_property
     def cells(self) -> Cells:
         """The grid of values this score can take."""
         if self.metric in words.SHARES and len(set(self.looks)) == 1:
@@ -77,6 +78,8 @@ class Series:
         hardness_N = self.hardness_N
         known = np.isfinite(hardness_N)
         below, above = (100 * float(part.mean()) for part in (hardness_N[known] < hardness_N[row], hardness_N[known] > hardness_N[row]))
+        if not below and not above:
+            return "the same as every sample"
         side, share = ("harder", below) if below >= above else ("easier", above)
         return f"{side} than {share:.0f} % of the samples" if share <= 99 else f"{side} than {min(share, 99.9):.1f} % of the samples"
 

@@ -20,12 +20,12 @@ def draw() -> None:
     name = st.session_state["data"]
     state.report_ignored(data=name)
     found = data.all_runs(name)
+    working.sidebar(name, {run.id: run.looks for run in found}, tuple(names))
     recipe = _recipe(name, found)
     a, b, metric = _pair(found, recipe) if recipe else (None, None, "learnability")
     state.keep(state.State(name, recipe, a, b, metric))
     _damaged([run for run in found if run.problem])
     launch.draw(name)
-    working.sidebar(name, {run.id: run.looks for run in found}, tuple(names))
 
 
 def _recipe(name: str, found: list[Run]) -> str | None:
@@ -33,8 +33,10 @@ def _recipe(name: str, found: list[Run]) -> str | None:
     if not keys:
         return None
     scored = [key for key in keys if any(run.recipe == key and run.looks for run in found)]
+    if not scored:
+        return None  # until the first epoch is committed the pages say what is at work
     st.selectbox(
-        "Recipe", keys, index=keys.index(scored[0]) if scored else 0, key="recipe", **BOUND,
+        "Recipe", keys, index=keys.index(scored[0]), key="recipe", **BOUND,
         help="What a run was asked to do, architecture and seed aside. Runs of one recipe may be averaged and compared. Newest first.",
     )  # fmt: skip
     recipe = st.session_state["recipe"]

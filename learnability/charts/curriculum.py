@@ -43,7 +43,7 @@ def pool_classes_figure(names: list[str], in_play: np.ndarray, whole: np.ndarray
 
 
 def presentations_figure(times: np.ndarray, ordinary: float, *, first: str, last: str, height: int = 280) -> go.Figure:
-    """How often the sample at each place of the order is shown, (N,), and in ordinary training; `first`, `last`: what stands at the ends."""
+    """How often the sample at each place of the order is shown, (N,), and in ordinary training; `first`, `last`: what the ends are."""
     n = len(times)
     turns = np.flatnonzero(np.abs(np.diff(times, prepend=np.inf)) > 1e-9)
     at = np.append(turns, n - 1)
@@ -65,8 +65,9 @@ def class_mix_figure(names: list[str], stages: list[str], share_KS: np.ndarray, 
     """Share of each class in the pool, stage by stage, in percent."""
     texts = [style.plain(name, 16) for name in names]
     percent = 100 * share_KS
+    most = max(200 / max(len(names), 1), float(percent.max()))  # an even mix stands in the middle of the scale
     trace = go.Heatmap(
-        x=stages, y=np.arange(len(names)), z=percent, colorscale=style.sequential(dark), zmin=0, zmax=max(float(percent.max()), 1e-9), xgap=2, ygap=1,
+        x=stages, y=np.arange(len(names)), z=percent, colorscale=style.sequential(dark), zmin=0, zmax=most, xgap=2, ygap=1,
         customdata=np.repeat(np.array(texts, object)[:, None], len(stages), 1), texttemplate="%{z:.1f}" if len(names) <= WRITTEN else None,
         colorbar=dict(title=dict(text="share of the pool, %", side="right"), thickness=12),
         hovertemplate="%{customdata}: %{z:.1f} % of the pool<extra>%{x}</extra>",

@@ -39,6 +39,18 @@ def class_size_figure(
     return made
 
 
+def class_means_figure(names: list[str], means: np.ndarray, *, title: str, height: int = 300) -> go.Figure:
+    """Mean score of each class, one dot a class, in order; named while there are at most 30."""
+    order = np.argsort(-means, kind="stable")
+    place, texts = np.arange(len(names)), [style.plain(names[i], 20) for i in order]
+    trace = go.Scatter(x=means[order], y=place, mode="markers", text=texts, marker=dict(size=9, color=style.CATEGORIES[0]),
+                       hovertemplate="%{text}: mean %{x:.3f}<extra></extra>")  # fmt: skip
+    made = style.figure(trace, max(height, 60 + 18 * len(names) if len(names) <= 30 else height), (10, 20, 10, 10))
+    ticks = dict(tickvals=place, ticktext=texts) if len(names) <= 30 else dict(showticklabels=False)
+    made.update_layout(xaxis=dict(title=title, zeroline=False), yaxis=dict(title="class", zeroline=False, **ticks))
+    return made
+
+
 def _apart(x: np.ndarray, y: np.ndarray) -> list[str]:
     """Where each dot's name stands: above, or at another side where a neighbour is in the way."""
     chosen = []

@@ -53,6 +53,7 @@ class Seen:
     job: Job | None
     held: bool  # some process has the run's lock
     alive: bool  # the job's process lives, or its worker is about to say how it ended
+    device_in_use: bool  # somebody holds a device; looked at only where nothing else is known of the run
     stop_file: bool
     progress: dict | None
     worker: bool  # the lane has a living worker
@@ -69,12 +70,17 @@ def look(cache: Cache, run: Run, job: Job | None, worker: bool = False, position
         job=job,
         held=held,
         alive=alive,
+        device_in_use=job is None and run.head is None and not held and _some_device_in_use(cache),
         stop_file=(cache.run_folder(run.data, run.id) / "stop").exists(),
         progress=read_progress(cache, run.data, run.id) if held or alive else None,
         worker=worker,
         position=position,
         now=time.time(),
     )
+
+
+def _some_device_in_use(cache: Cache) -> bool:
+    return any(is_held(cache, path.stem) for path in cache.locks.glob("device-*.lock"))
 
 
 def alive_or_in_hand(cache: Cache, job: Job, worker: bool) -> bool:
@@ -95,7 +101,8 @@ def begun_anew(head: Head | None, job: Job | None) -> bool:
 def derived(seen: Seen, cache: Cache, timeouts: Timeouts) -> JobState:
     """The state, by these rules in this order: damaged, at work, queued, what HEAD says, what the queue says, crashed."""
     run, job, head = seen.run, seen.job, seen.run.head
-    shown = {"data": run.data, "name": run.id, "looks": run.looks, "epochs": run.config.epochs if run.config else 0}
+    epochs = run.config.epochs if run.config else head.epochs if head else 0
+    shown = {"data": run.data, "name": run.id, "looks": run.looks, "epochs": epochs}
     shown["device"] = job.lane if job else None
     if run.problem:
         return JobState(state="damaged", reason=run.problem, actions=() if seen.held else ("delete",), **shown)
@@ -116,13 +123,8 @@ def derived(seen: Seen, cache: Cache, timeouts: Timeouts) -> JobState:
         reason = "ended from outside, cleanly. Resume it." if unasked else head.reason
         return JobState(state=head.state, reason=reason, actions=_after(head.state), interrupted=unasked, **shown)
     if job is None and head is None:
-        return JobState(
-            state="queued",
-            reason="launched, but in no queue. Resume puts it there.",
-            actions=("resume", "delete"),
-            interrupted=True,
-            **shown,
-        )
+        reason = "launched, but in no queue: about to begin in a shell, or cut off. Resume puts it into the queue."
+        return JobState(state="queued", reason=reason, actions=("resume", "delete"), interrupted=not seen.device_in_use, **shown)
     return _cut_off(seen, cache, shown)
 
 
@@ -200,7 +202,7 @@ def of_preparation(cache: Cache, job: Job, worker: bool, position: int | None) -
     if job.state == "ended" and job.code == 0:
         return JobState(state="done", reason=job.note, actions=_after("done"), **shown)
     by_signal = job.code is not None and job.code < 0
-    if job.state == "ended" and not by_signal:
+    if job.state == "ended" and job.code is not None and not by_signal:
         return JobState(state="failed", reason=job.note, actions=_after("failed"), **shown)
     reason = job.note or "its process ended without a word. Nothing of it was kept: resume begins anew."
     return JobState(

@@ -22,7 +22,7 @@ class Status:
     at_work: tuple[JobState, ...] = ()  # runs and preparations that a process works on
     queued: int = 0
     next: str | None = None  # the name of the next one
-    waits: str | None = None  # why it waits, where its device is taken
+    waits: str | None = None  # why the first that cannot begin has to wait: its device is taken
     interrupted: tuple[Key, ...] = ()  # (data, name) of what was cut off, or is queued with nobody to begin it
     workers: tuple[str, ...] = ()  # lanes that have a living worker
 
@@ -100,7 +100,7 @@ def status(cache: Cache) -> Status:
         at_work=tuple(one for one in told if one.at_work),
         queued=len(waiting),
         next=waiting[0].name if waiting else None,
-        waits=waiting[0].note if waiting else None,
+        waits=next((job.note for job in waiting if job.note), None),
         interrupted=tuple((one.data, one.name) for one in told if one.interrupted),
         workers=tuple(sorted(found.workers)),
     )

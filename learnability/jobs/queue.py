@@ -19,12 +19,13 @@ from learnability.jobs import rebuild
 from learnability.jobs.processes import Process
 from learnability.jobs.timeouts import Timeouts
 from learnability.store.files import LEFTOVER, disk_errors
-from learnability.store.locks import hold
+from learnability.store.locks import hold, lock_file
 from learnability.store.paths import Cache
 
 T = TypeVar("T")
 Key = tuple[str, str]
 FORMAT = 1
+_LOCK = "queue"
 _SCHEMA = """
 CREATE TABLE jobs (
   id INTEGER PRIMARY KEY,
@@ -102,7 +103,7 @@ def read(cache: Cache, work: Callable[[sqlite3.Connection], T]) -> T:
             make_anew(cache)
             with _opened(cache) as connection:
                 return work(connection)
-    with contextlib.closing(_filled(":memory:", cache)) as connection:
+    with contextlib.closing(_filled(":memory:", cache, lock_file(cache, _LOCK).exists())) as connection:
         return work(connection)
 
 
@@ -162,14 +163,14 @@ def make_anew(cache: Cache) -> None:
     """Makes the queue from run folders and locks, where it is lost or damaged; a damaged file is kept beside it."""
     with disk_errors(cache.root):
         cache.root.mkdir(parents=True, exist_ok=True)
-    with hold(cache, "queue", wait=Timeouts.here().busy):
-        with contextlib.suppress(_Unusable), _opened(cache) as connection:
-            if connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok":
-                return  # somebody else was faster
+    lost = lock_file(cache, _LOCK).exists()  # else there has never been one
+    with hold(cache, _LOCK, wait=Timeouts.here().busy):
+        if _sound(cache):
+            return  # somebody else was faster
         temporary = cache.root / f"{LEFTOVER}jobs-{secrets.token_hex(4)}"
         try:
             with _in_words(cache):
-                _filled(temporary, cache).close()
+                _filled(temporary, cache, lost).close()
             if cache.queue.exists():
                 os.replace(cache.queue, cache.queue.with_suffix(".sqlite.damaged"))
             Path(f"{cache.queue}-journal").unlink(missing_ok=True)
@@ -180,22 +181,28 @@ def make_anew(cache: Cache) -> None:
 
 def check(cache: Cache) -> None:
     """Looks through the whole file and makes it anew if a part is damaged."""
-    try:
-        with _opened(cache) as connection:
-            sound = connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
-    except _Unusable:
-        sound = False
-    if not sound:
+    if not _sound(cache):
         make_anew(cache)
 
 
-def _filled(path: str | Path, cache: Cache) -> sqlite3.Connection:
+def _sound(cache: Cache) -> bool:
+    """Whether every page of the file is whole and both tables are there."""
+    try:
+        with _opened(cache) as connection:
+            jobs(connection)
+            connection.execute("SELECT lane, pid, started, boot FROM workers").fetchall()
+            return connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
+    except (_Unusable, TypeError):
+        return False
+
+
+def _filled(path: str | Path, cache: Cache, lost: bool) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None)
     connection.row_factory = sqlite3.Row
     connection.execute("BEGIN")
     for statement in filter(str.strip, _SCHEMA.split(";")):
         connection.execute(statement)
-    for fields in rebuild.found(cache):
+    for fields in rebuild.found(cache) if lost else []:
         insert(connection, **fields)
     connection.execute(f"PRAGMA user_version = {FORMAT}")
     connection.execute("COMMIT")

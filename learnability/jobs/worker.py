@@ -188,6 +188,8 @@ class Worker:
             self._note(job, state="queued", note=f"{self.lane} is in use", pid=None, begun=None)
             self.asked_device = time.monotonic()
             return
+        if code is None and job.kind == "prepare" and self._made(job):
+            code = 0
         note = job.note if job.stop and job.note else self._why(job, code)
         self._note(job, state="ended", ended=time.time(), code=code, note=note, stalled=0)
         said = f"{job.name} ended: {note or 'done'}"
@@ -206,12 +208,17 @@ class Worker:
             if derivation.begun_anew(run.head, job) and run.head.state in derivation.ENDS:
                 return run.head.reason
             config = run.config
-        elif made := re.search(r"^Next: .* --data (\S+)", logs.tail(log, 5), re.MULTILINE):
-            return f"data set {made[1]} is ready"
+        elif made := self._made(job):
+            return f"data set {made} is ready"
         if job.stop:
             return "asked to stop"
         rebooted = job.boot is not None and job.boot != boot_id()
         return of_end(code, logs.tail(log, 60), config, self.cache.root, rebooted)
+
+    def _made(self, job: Job) -> str | None:
+        """The data set that a preparation says it has made."""
+        made = re.search(r"^Next: .* --data (\S+)", logs.tail(starts.log_file(self.cache, *job.key), 5), re.MULTILINE)
+        return made[1] if made else None
 
     # the next job
 

@@ -161,7 +161,7 @@ def thumbnail(image: Image.Image) -> bytes:
     scale = THUMBNAIL / max(image.size)
     if scale < 1:
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-        image = image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
+        image = image.resize(size, Image.Resampling.BICUBIC, reducing_gap=1.0)
     buffer = io.BytesIO()
     image.save(buffer, "WEBP", quality=80, method=2)
     return buffer.getvalue()

@@ -26,6 +26,7 @@ from learnability.store.locks import hold
 from learnability.store.paths import Cache
 
 _BEAT = 0.1  # seconds between two calls of `progress`
+_ROUNDS = 5  # headers and pixels agree in the first or the second; a source that is being written may never
 
 
 def prepare(
@@ -125,7 +126,7 @@ class _Decoding:
         for position, (answer, _) in self._answers({"do": "measure"}):
             self.facts.note(position, answer)
             self._tell(0, total, sizes_read=position + 1)
-        while True:
+        for _ in range(_ROUNDS):
             plan = planned(self.facts, size, fit)
             staged = self._decode(folder, plan)
             self._reject_orphans()
@@ -133,6 +134,7 @@ class _Decoding:
                 if self.progress:
                     self.progress(total, total)
                 return self.facts, staged
+        raise SourceError(f"{self.source.hint} changes while it is read. Prepare it when nothing writes there any more.")
 
     def _decode(self, folder: Path, plan: Plan) -> Staged:
         total = len(self.picked.rows)

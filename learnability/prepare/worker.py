@@ -66,15 +66,20 @@ def _exactly(stream: BinaryIO, size: int) -> bytes:
 def main(position_descriptor: int, limits: Limits) -> None:
     """Answers frames until its input ends. Where it is in a frame, it writes to `position_descriptor`."""
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a C library prints goes to the log, not between the frames
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     Image.preinit()
     _limit_memory(limits.memory)
+    parent = os.getppid()
     send(answers, {"ready": True}, [])
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)  # what a C library prints goes nowhere, and not between the frames
+    os.dup2(nowhere, 2)
     while frame := receive(requests):
         job, contents = frame
         told, blobs = [], []
         for position, (kind, content) in enumerate(zip(job["kinds"], contents, strict=True)):
+            if os.getppid() != parent:  # it was killed: nobody waits for the answers
+                return
             os.pwrite(position_descriptor, _POSITION.pack(position), 0)
             signal.setitimer(signal.ITIMER_PROF, limits.seconds)  # the default action of both signals ends the process, also inside C code
             signal.setitimer(signal.ITIMER_REAL, limits.patience)

@@ -42,7 +42,7 @@ def open_listing(place: str, options: Options) -> Source:
         keys.append(key)
         kept.append(number)
     rows = [rows[number] for number in kept]
-    labels_M, class_names = labels_from_texts([row[label_at] for row in rows], keys)
+    labels_M, class_names = labels_from_texts([_text(row[label_at]) for row in rows], keys)
     test_M = _test_rows(header, rows)
     own = [i for i, name in enumerate(header) if i not in (path_at, label_at) and not (name == "split" and test_M is not None)]
     return Source(
@@ -54,7 +54,7 @@ def open_listing(place: str, options: Options) -> Source:
         read=lambda rows: (os.path.join(folder, inside[i]) for i in rows),
         test_M=test_M,
         split="none" if test_M is None else "the column split",
-        columns=pa.table([_typed([row[i] for row in rows]) for i in own], [key_of(header[i]) for i in own]) if own else None,
+        columns=pa.table([_typed([row[i] for row in rows]) for i in own], [_text(header[i]) for i in own]) if own else None,
         rejects=tuple(rejects),
     )
 
@@ -122,7 +122,16 @@ def _typed(cells: list[str]) -> pa.Array:
                 return pa.array([convert(cell) if cell != "" else None for cell in cells], kind)
         except (ValueError, OverflowError):
             continue
-    return pa.array([key_of(cell) if not cell.isascii() else cell for cell in cells], pa.string())
+    return pa.array([_text(cell) for cell in cells], pa.string())
+
+
+def _text(cell: str) -> str:
+    """The cell itself, or its key where it holds bytes that are not UTF-8."""
+    try:
+        cell.encode()
+    except UnicodeEncodeError:
+        return key_of(cell)
+    return cell
 
 
 def _has_leading_zero(cell: str) -> bool:

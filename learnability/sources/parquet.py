@@ -46,7 +46,7 @@ def open_parquet(place: str, options: Options) -> Source:
     table = pa.concat_tables(tables, promote_options="permissive")
     names = _class_names(features, label)
     labels_M, class_names = labels_from_column(table[label], keys, names)
-    columns = pa.table({_text(name): _named(table[name], _class_names(features, name)) for name in kept}) if kept else None
+    columns = pa.table({name: _named(table[name], _class_names(features, name)) for name in kept}) if kept else None
     first_row = np.cumsum([0, *rows])
     return Source(
         hint=f"parquet {key_of(os.fspath(Path(place).expanduser().absolute()))}",
@@ -164,7 +164,7 @@ def _class_names(features: dict, column: str) -> tuple[str, ...] | None:
     names = features.get(column, {}).get("names")
     if features.get(column, {}).get("_type") != "ClassLabel" or not isinstance(names, list) or not names:
         return None
-    return tuple(str(name) for name in names)
+    return tuple(str(name).encode(errors="backslashreplace").decode() for name in names)
 
 
 def _image_column(schema: pa.Schema, features: dict, asked: str | None) -> str:
@@ -218,7 +218,7 @@ def _own_columns(schema: pa.Schema, image: str, label: str) -> tuple[list[str], 
     """Names of the source's other columns that are kept, and of those that are not: nested, binary and extension types."""
     others = [field for field in schema if field.name not in (image, label)]
     kept = [field.name for field in others if _is_plain(field.type) and not _is_extension(field)]
-    return kept, [_text(field.name) for field in others if field.name not in kept]
+    return kept, [field.name for field in others if field.name not in kept]
 
 
 def _is_plain(kind: pa.DataType) -> bool:
@@ -252,7 +252,3 @@ def _expect_same(file: Path, schema: pa.Schema, first: pa.Schema, columns: tuple
 
 def _told(schema: pa.Schema) -> str:
     return ", ".join(f"{field.name} ({str(field.type)[:60]})" for field in list(schema)[:20])
-
-
-def _text(name: str) -> str:
-    return key_of(name)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from learnability.errors import InputError, SourceError
-from learnability.sources.archives import open_archive
+from learnability.sources.archives import KNOWN, open_archive
 from learnability.sources.digits import open_digits
 from learnability.sources.folder import open_folder
 from learnability.sources.listing import open_listing
@@ -45,7 +45,8 @@ def _parted(spelling: str) -> tuple[str, str]:
         return ("parquet" if any(path.glob("*.parquet")) else "folder"), spelling
     if path.is_file() and path.suffix.lower() in (".parquet", ".csv"):
         return path.suffix.lower()[1:], spelling
+    meant = next((f" Did you mean torchvision:{name}?" for name in KNOWN if name.lower() == spelling.lower()), "")
     raise SourceError(
         f"source {spelling!r}: expected digits, torchvision:NAME, folder:PATH, parquet:PATH, csv:PATH, or the path of a folder, "
-        f"a .parquet or a .csv file that is there. Images on the network have to be downloaded first."
+        f"a .parquet or a .csv file that is there. Images on the network have to be downloaded first.{meant}"
     )

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -51,6 +52,24 @@ def evaluate(network: nn.Module, forward: Callable, batches: Iterable, recorder:
         hits = hits + (logits.argmax(1) == labels).sum()
         seen += len(labels)
     return float(hits) / seen if seen else math.nan
+
+
+@torch.no_grad()
+def last_layer(network: nn.Module, head: nn.Linear, forward: Callable, batches: Iterable, row_count: int) -> tuple[np.ndarray, np.ndarray]:
+    """(N, d) float16, the input of `head` for every image in eval mode, and (N, K) float16, the class probabilities."""
+    features_Nd = np.zeros((row_count, head.in_features), np.float16)
+    probabilities_NK = np.zeros((row_count, head.out_features), np.float16)
+    seen: list[torch.Tensor] = []
+    hook = head.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
+    network.eval()
+    try:
+        for rows, images, _ in batches:
+            logits, at = forward(images), rows.cpu().numpy()
+            features_Nd[at] = seen.pop().float().clamp(-65504, 65504).cpu().numpy()
+            probabilities_NK[at] = logits.softmax(1).cpu().numpy()
+    finally:
+        hook.remove()
+    return features_Nd, probabilities_NK
 
 
 def sgd(network: nn.Module, config: RunConfig, device: torch.device) -> torch.optim.SGD:

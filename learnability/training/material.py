@@ -5,11 +5,12 @@ import dataclasses
 import numpy as np
 
 from learnability.config import RunConfig
-from learnability.curriculum import PURPOSES, words
+from learnability.curriculum import PURPOSES, Schedule, words
 from learnability.datasets import stratified_ids
 from learnability.errors import ConfigError
 from learnability.store.datasets import ensure_labels, open_dataset
 from learnability.store.paths import Cache
+from learnability.training.curricula import schedule_of
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -23,6 +24,7 @@ class Material:
     images: np.ndarray  # all train images of the data set, (rows, H, W, C) uint8, mapped
     test_images: np.ndarray | None
     test_labels_T: np.ndarray
+    schedule: Schedule | None = None  # of a curriculum
 
     @property
     def test_ids(self) -> np.ndarray:
@@ -51,9 +53,13 @@ def gathered(cache: Cache, config: RunConfig) -> Material:
     trained_N = np.ones(len(ids_N), bool)
     if config.folds is not None:
         trained_N = folds(ids_N, labels_N, config.folds) != config.fold
+    schedule = None
+    if config.curriculum is not None:
+        schedule = schedule_of(cache, config, dataset, ids_N[trained_N], labels_N[trained_N])
+        trained_N &= np.isin(ids_N, schedule.order_N)
     if trained_N.sum() < 2:
         raise ConfigError(f"{trained_N.sum()} samples to train on: expected at least two. Prepare more or choose a larger subset.")
-    return Material(ids_N, labels_N, trained_N, dataset.K, dataset.images, dataset.test_images, dataset.test_labels_T)
+    return Material(ids_N, labels_N, trained_N, dataset.K, dataset.images, dataset.test_images, dataset.test_labels_T, schedule)
 
 
 def folds(ids_N: np.ndarray, labels_N: np.ndarray, count: int) -> np.ndarray:

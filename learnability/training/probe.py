@@ -20,7 +20,7 @@ FORMAT = 1
 WARM_UP, TIMED = 2, 5  # steps of each way
 HOPELESS = 1.6  # a way this much slower than the best is timed no further
 CHECKED = 32  # images of the numerical check
-COMPILE_S, COMPILE_GAIN = 60.0, 0.2  # what compiling is thought to cost, and to save of the training, before it is tried
+COMPILE_S, COMPILE_GAIN = 60.0, 0.1  # what compiling is thought to cost, and to save of the training, before it is tried
 TOLERANCE = {"fp32": 0.5, "bf16": 2.0}  # in units of what rounding images and weights to bfloat16 once does
 LEAST_TOLERANCE = 2e-3  # relative
 

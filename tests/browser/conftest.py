@@ -30,9 +30,8 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.browser)
 
 
-@contextlib.contextmanager
-def serving(cache_root: Path, log: Path):
-    """A fresh server; its address."""
+def start_server(cache_root: Path, log: Path) -> tuple[subprocess.Popen, str]:
+    """A fresh server that answers: its process and its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -40,14 +39,21 @@ def serving(cache_root: Path, log: Path):
     environment = os.environ | {"LEARNABILITY_CACHE": str(cache_root)}
     with open(log, "wb") as output:
         server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
+    for _ in range(300):
+        assert server.poll() is None, log.read_text()
+        with contextlib.suppress(urllib.error.URLError, OSError):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2)
+            break
+        time.sleep(0.2)
+    return server, f"http://127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def serving(cache_root: Path, log: Path):
+    """A fresh server; its address."""
+    server, address = start_server(cache_root, log)
     try:
-        for _ in range(300):
-            assert server.poll() is None, log.read_text()
-            with contextlib.suppress(urllib.error.URLError, OSError):
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2)
-                break
-            time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}"
+        yield address
     finally:
         server.terminate()
         server.wait(20)

@@ -112,8 +112,8 @@ def test_hostile_names_are_text_on_every_page(tmp_path, watched):
     second = next(run_id for run_id in cache.run_ids("hostile") if run_id.startswith("vgg16"))
     evil = "%3Cimg%20src%3Dx%20onerror%3Dalert(9)%3E"
     with serving(cache.root, tmp_path / "server.log") as address:
+        seen = watched()
         for path in (f"/?metric={evil}", "/gallery", f"/compare?view=Points&b={second}", "/sample?id=3", f"/runs?data={evil}"):
-            seen = watched()
             seen.open(address + path)
             seen.page.wait_for_timeout(700)
             assert seen.page.locator("img[src=x]").count() == 0
@@ -140,9 +140,10 @@ def test_pictures_for_the_readme(scheme, server, many_root, watched, tmp_path):
     folder = IMAGES if os.environ.get("LEARNABILITY_PICTURES") else tmp_path
     folder.mkdir(parents=True, exist_ok=True)
     a, b = group(many_root, "resnet20"), group(many_root, "vgg16")
+    seen = watched(color_scheme=scheme)
     for name, path in (("overview", f"/?a={a}"), ("compare", f"/compare?a={a}&b={b}"), ("gallery", f"/gallery?a={a}")):
-        seen = watched(color_scheme=scheme)
         seen.open(server + path)
+        seen.page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')", timeout=60_000)
         seen.page.wait_for_timeout(1500)
         file = folder / f"{name}-{scheme}.png"
         seen.page.screenshot(path=file)

@@ -41,7 +41,7 @@ class Place:
     cache: Cache
     fingerprint: str
 
-    def config(self, arch: str = "resnet20", seed: int = 0, **fields) -> RunConfig:
+    def config(self, arch: str = "steady", seed: int = 0, **fields) -> RunConfig:
         fields = {"epochs": 2, "subset": 64, "batch_size": 32, "precision": "fp32"} | fields
         return RunConfig(data="digits", fingerprint=self.fingerprint, arch=arch, seed=seed, **fields)
 
@@ -56,7 +56,9 @@ class Place:
         try:
             until(lambda: self.state(run_id).state in states, seconds)
         except AssertionError:
-            raise AssertionError(f"{self.state(run_id)}\n{jobs.log_tail(self.cache, 'digits', run_id)}\n{jobs.worker_log(self.cache, 'cpu')}") from None
+            raise AssertionError(
+                f"{self.state(run_id)}\n{jobs.log_tail(self.cache, 'digits', run_id)}\n{jobs.worker_log(self.cache, 'cpu')}"
+            ) from None
         return self.state(run_id)
 
     def until_looks(self, run_id: str, looks: int) -> None:
@@ -102,15 +104,24 @@ def make_place(digits_cache: Cache, root: Path) -> Place:
 
 @pytest.fixture
 def place(digits_cache, tmp_path, monkeypatch):
+    """A cache with the digits; what it trains, it trains with an engine that starts quickly."""
     here = make_place(digits_cache, tmp_path / "cache")
     monkeypatch.setenv(MARK, str(here.cache.root))
     monkeypatch.setenv("PYTHONPATH", str(FAULTS))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("ENGINE", "light")
     timeouts(monkeypatch)
     yield here
     for process in started_for(here.cache):
         with contextlib.suppress(psutil.Error):
             process.send_signal(signal.SIGKILL)
+
+
+@pytest.fixture
+def real_place(place, monkeypatch):
+    """The same, with the engine itself."""
+    monkeypatch.delenv("ENGINE")
+    return place
 
 
 def timeouts(monkeypatch, **changed: float) -> None:

@@ -1,9 +1,14 @@
 """A folder of good, odd, damaged and hostile files: none crashes, none is missing from the lists, none is shown as another."""
 
+import gzip
+import io
 import os
+import pickle
 import subprocess
 import sys
 import time
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +21,7 @@ from learnability.prepare import prepare
 from learnability.sources.keys import key_of, path_of
 from learnability.store.paths import Cache
 from tests.sources.odd_files import HOSTILE_NAMES, encoded, good_contents, huge_png, irregular_entries, picture, rejected_contents
+from tests.sources.test_parquet import Canary
 
 SIZE = 64
 
@@ -126,6 +132,25 @@ def test_the_corrected_folder_prepares_without_one_skipped(hostile, tmp_path):
     again = prepare(Cache.at(tmp_path / "cache"), str(tmp_path / "corrected"), size=SIZE)
     assert again.rejects == 0 and again.train == dataset.N
     assert sorted(open_version(again.folder).hashes) == sorted(dataset.hashes)
+
+
+def test_no_pickle_among_the_files_is_loaded(tmp_path):
+    """Models and arrays saved with pickle, each with a canary: all rejected by their content, none loaded."""
+    pickles = [pickle.dumps(Canary(tmp_path / "canary"), protocol) for protocol in range(pickle.HIGHEST_PROTOCOL + 1)]
+    zipped, array = io.BytesIO(), io.BytesIO()
+    with zipfile.ZipFile(zipped, "w") as archive:
+        archive.writestr("archive/data.pkl", pickles[2])
+    np.save(array, np.array([Canary(tmp_path / "canary")], object), allow_pickle=True)
+    contents = [*pickles, zipped.getvalue(), gzip.compress(pickles[4]), zlib.compress(pickles[4]), array.getvalue()]
+    names = ("model.pt", "model.pth", "model.bin", "batch.joblib", "data_batch_1", "array.npy", "picture.jpg")
+    for i, content in enumerate(contents):
+        for name in names:
+            (tmp_path / "top" / f"class{i % 2}" / str(i)).mkdir(parents=True, exist_ok=True)
+            (tmp_path / "top" / f"class{i % 2}" / str(i) / name).write_bytes(content)
+    for i in range(2):
+        (tmp_path / "top" / f"class{i}" / "good.png").write_bytes(encoded(picture(i), "PNG"))
+    prepared = prepare(Cache.at(tmp_path / "cache"), str(tmp_path / "top"))
+    assert prepared.info["rejects_by_reason"] == {"no image": len(contents) * len(names)} and not (tmp_path / "canary").exists()
 
 
 MEASURE = """

@@ -89,7 +89,8 @@ def test_names_with_line_breaks_quotes_and_other_bytes(folder):
     odd = bytes(folder) + b"/img/\xff.jpg"
     with open(odd, "wb") as file:
         file.write(b"x")
-    source = opened(folder, b'path,label\n"img/line\nbreak.jpg",a\n"img/q""uote.jpg",b\nimg/\xff.jpg,b\n')
+    source = opened(folder, b'path,label,who\n"img/line\nbreak.jpg",a,\xe9\n"img/q""uote.jpg",\xfe,\xc3\xa9\nimg/\xff.jpg,a\\b,\n')
+    assert source.class_names == (r"\xfe", "a", r"a\b") and source.columns["who"].to_pylist() == [r"\xe9", "é", ""]
     assert source.keys == ["img/line\nbreak.jpg", 'img/q"uote.jpg', r"img/\xff.jpg"]
 
 

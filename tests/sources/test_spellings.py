@@ -38,6 +38,11 @@ def test_what_is_no_source(spelling):
         open_source(spelling)
 
 
+def test_a_known_name_without_its_prefix_is_recognised():
+    with pytest.raises(SourceError, match="Did you mean torchvision:CIFAR10"):
+        open_source("cifar10")
+
+
 def test_columns_only_where_there_are_columns(tmp_path):
     with pytest.raises(InputError, match="only Parquet and CSV"):
         open_source("digits", Options(image_column="image"))

@@ -104,8 +104,8 @@ def test_compilation_is_tried_only_where_it_can_pay(one_thread, tmp_path, monkey
     def ask(steps):
         return fastest_way(build("tiny", 4, 3, 0, OWN), images, labels, CPU, steps=steps, key="k", file=tmp_path / "probes.json")
 
-    assert not ask(299).compiled and len(asked) == 1
-    assert ask(301).compiled and len(asked) == 2
+    assert not ask(599).compiled and len(asked) == 1
+    assert ask(601).compiled and len(asked) == 2
     assert not ask(99).compiled and ask(10_000).compiled and len(asked) == 2
 
 

@@ -16,7 +16,7 @@ from learnability.recording import SIGNALS
 from learnability.store.locks import hold, run_lock
 from learnability.store.runs import load_array, load_features, load_looks, load_recording, load_run, read_progress
 from learnability.store.scores import load_run_scores
-from learnability.training import CommitPolicy, Stop, run, train
+from learnability.training import CommitPolicy, Stop, session, train
 from tests.training.toy import OWN, make_toy
 
 OFTEN = CommitPolicy(signals_s=0, scores_s=0, checkpoint_s=0, share=1, poll_s=0, tell_s=0)
@@ -177,7 +177,7 @@ def test_nan_ends_the_run_with_the_epoch_and_that_look_is_not_committed(toy):
     ids=["device", "host"],
 )
 def test_out_of_memory_names_the_batch_size_and_a_proposal_and_keeps_the_last_commit(toy, monkeypatch, error):
-    real, calls = run.train_epoch, []
+    real, calls = session.train_epoch, []
 
     def full(*args):
         calls.append(1)
@@ -185,18 +185,18 @@ def test_out_of_memory_names_the_batch_size_and_a_proposal_and_keeps_the_last_co
             raise error
         return real(*args)
 
-    monkeypatch.setattr(run, "train_epoch", full)
+    monkeypatch.setattr(session, "train_epoch", full)
     config = toy.config(epochs=4)
     with pytest.raises(OutOfMemory, match="out of memory at batch size 16.*--batch-size 8"):
         train(config, toy.cache, "cpu", threads=1, policy=OFTEN, own_architectures=OWN)
     left = load_run(toy.cache, toy.name, config.run_id)
     assert (left.state, left.looks) == ("failed", 2) and "batch size 16" in left.head.reason
-    monkeypatch.setattr(run, "train_epoch", real)
+    monkeypatch.setattr(session, "train_epoch", real)
     assert trained(toy, epochs=4)[1].looks == 4
 
 
 def test_an_error_of_an_architecture_is_a_reason_too(toy, monkeypatch):
-    monkeypatch.setattr(run, "train_epoch", lambda *_: 1 / 0)
+    monkeypatch.setattr(session, "train_epoch", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         trained(toy)
     assert load_run(toy.cache, toy.name, toy.config().run_id).head.reason == "ZeroDivisionError: division by zero"
@@ -204,7 +204,7 @@ def test_an_error_of_an_architecture_is_a_reason_too(toy, monkeypatch):
 
 def stops_after(toy, config, ask) -> dict:
     """Trains `config` until `ask` is called at the first batch of epoch 1; what is left then."""
-    real, calls = run.train_epoch, []
+    real, calls = session.train_epoch, []
 
     def asking(*args):
         calls.append(1)
@@ -212,12 +212,12 @@ def stops_after(toy, config, ask) -> dict:
             ask()
         return real(*args)
 
-    run.train_epoch = asking
+    session.train_epoch = asking
     try:
         stop = Stop()
         head = train(config, toy.cache, "cpu", threads=1, stop=stop, policy=OFTEN, own_architectures=OWN)
     finally:
-        run.train_epoch = real
+        session.train_epoch = real
     return {"head": head, "stop": stop}
 
 
@@ -261,7 +261,7 @@ def test_an_epoch_that_would_take_too_long_is_dropped_and_the_one_before_kept(to
 
 
 def test_ctrl_c_where_no_handler_can_stand_stops_too(toy, monkeypatch):
-    real, calls, heads = run.train_epoch, [], []
+    real, calls, heads = session.train_epoch, [], []
 
     def interrupted(*args):
         calls.append(1)
@@ -269,7 +269,7 @@ def test_ctrl_c_where_no_handler_can_stand_stops_too(toy, monkeypatch):
             raise KeyboardInterrupt
         return real(*args)
 
-    monkeypatch.setattr(run, "train_epoch", interrupted)
+    monkeypatch.setattr(session, "train_epoch", interrupted)
     thread = threading.Thread(target=lambda: heads.append(trained(toy, epochs=3)[1]))
     thread.start()
     thread.join(60)

@@ -63,7 +63,7 @@ def three_networks(root: Path) -> Cache:
     cache = digits(root)
     for arch, seed in (("resnet20", 0), ("resnet20", 1), ("vgg16", 0), ("vgg16", 1), ("mobilenet", 0)):
         add_run(cache, arch, seed)
-    add_run(cache, "mobilenet", 1, looks=7, state=None)
+    add_run(cache, "mobilenet", 1, looks=7, state="stopped")
     return cache
 
 

@@ -1,97 +1,54 @@
-"""Networks that misbehave at a forward pass in train mode; FAULT_AT says at which (0 by default), FAULT_FILE names a file."""
+"""Networks of one linear layer that misbehave in train mode, for the real engine."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
-
+import misdeeds
 import torch
 from torch import nn
 
 
 class Faulty(nn.Module):
-    """One linear layer, and a misdeed."""
+    """A linear layer on the mean of each channel, and a step that may go wrong."""
 
-    def __init__(self, num_classes: int, in_channels: int, misdeed):
+    def __init__(self, num_classes: int, in_channels: int, step):
         super().__init__()
         self.head = nn.Linear(in_channels, num_classes)
-        self.misdeed, self.passes = misdeed, 0
+        self.step = step
 
     def forward(self, images):
         if self.training:
-            if self.passes == int(os.environ.get("FAULT_AT", "0")):
-                self.misdeed()
-            self.passes += 1
+            self.step()
         return self.head(images.float().mean((2, 3)))
 
 
-def hangs(num_classes, in_channels):
-    """A read that never returns."""
+def network(name: str):
+    """The builder of a network with one of the misdeeds."""
 
-    def misdeed():
-        with open(os.environ["FAULT_FILE"], "rb") as pipe:
-            pipe.read()
+    def builder(num_classes, in_channels):
+        return Faulty(num_classes, in_channels, misdeeds.Step(name))
 
-    return Faulty(num_classes, in_channels, misdeed)
-
-
-def deaf(num_classes, in_channels):
-    """Does not hear SIGTERM, never comes to its stop file, and has a child in a session of its own."""
-
-    def misdeed():
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        subprocess.Popen(["sleep", "600"], start_new_session=True)
-        while True:
-            time.sleep(0.1)
-
-    return Faulty(num_classes, in_channels, misdeed)
+    return builder
 
 
 def greedy(num_classes, in_channels):
     """Wants more memory than the device has."""
+    step = misdeeds.Step("greedy")
 
     def misdeed():
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
 
-    return Faulty(num_classes, in_channels, misdeed)
+    step.misdeed = misdeed
+    return Faulty(num_classes, in_channels, step)
 
 
-def exits(num_classes, in_channels):
-    """Ends the process as a script would."""
-    return Faulty(num_classes, in_channels, lambda: sys.exit(0))
-
-
-def missing(num_classes, in_channels):
-    """Needs a module that is not installed."""
-    import a_module_that_nobody_has  # noqa: F401
-
-
-def chatty(num_classes, in_channels):
-    """Prints without end."""
+def infinite(num_classes, in_channels):
+    """Gives numbers that are none."""
+    made = Faulty(num_classes, in_channels, misdeeds.Step("infinite"))
 
     def misdeed():
-        print("the beginning")
-        for _ in range(60):
-            print("x" * 99_999)
-            time.sleep(0.02)
-        print("the end", flush=True)
+        with torch.no_grad():
+            made.head.weight.fill_(float("inf"))
 
-    return Faulty(num_classes, in_channels, misdeed)
+    made.step.misdeed = misdeed
+    return made
 
 
-def slow(num_classes, in_channels):
-    """Learns next to nothing, and takes its time for it: 0.05 s a batch."""
-
-    class Slow(Faulty):
-        def forward(self, images):
-            if self.training:
-                time.sleep(float(os.environ.get("FAULT_SECONDS", "0.05")))
-            return super().forward(images)
-
-    return Slow(num_classes, in_channels, lambda: None)
-
-
-def dies(num_classes, in_channels):
-    """Has a fault in native code."""
-    return Faulty(num_classes, in_channels, lambda: os.kill(os.getpid(), signal.SIGSEGV))
+NETWORKS = {name: network(name) for name in misdeeds.NAMES} | {"greedy": greedy, "infinite": infinite}

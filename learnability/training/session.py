@@ -1,0 +1,205 @@
+"""One run at work: its network, images and recorder on the device, its epochs, its end."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from learnability.config import RunConfig
+from learnability.store.runs import Head
+from learnability.store.writer import RunWriter
+from learnability.training import architectures, devices
+from learnability.training.batches import Images, batches, channel_statistics, order, plain_batches, views
+from learnability.training.checkpoint import State, restore, snapshot
+from learnability.training.commits import CommitPolicy, Commits
+from learnability.training.curricula import paced_batches
+from learnability.training.environment import described
+from learnability.training.loop import evaluate, last_layer, learning_rates, sgd, train_epoch
+from learnability.training.material import Material
+from learnability.training.probe import fastest_way
+from learnability.training.recorder import Recorder
+from learnability.training.stopping import Dropped, Pace, Stop
+from learnability.training.ways import Forward, Way, fixed
+
+EVAL_BATCH = 256
+
+
+class Session:
+    """A run between `settle`, which chooses how it is run, and the HEAD that `run` leaves."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        material: Material,
+        network: nn.Module,
+        device: torch.device,
+        stop: Stop,
+        policy: CommitPolicy,
+        progress: Callable[..., None] | None,
+    ):
+        self.config, self.material, self.network, self.device = config, material, network, device
+        self.stop, self.policy, self.progress = stop, policy, progress
+        self.augment = config.augment_of(material.images.shape[3])
+        self.trained_rows = np.flatnonzero(material.trained_N)
+        self.epoch_steps = math.ceil(len(self.trained_rows) / config.batch_size)
+        self.passed_rows = np.arange(len(material.ids_N)) if config.record == "eval" else np.flatnonzero(~material.trained_N)
+        self.last_accuracy: float | None = None
+
+    def settle(self, stored: dict, builder: Callable, threads: int, probes: Path) -> dict:
+        """Images and network on the device, in the way chosen before (`stored`) or now; returns the environment."""
+        config, material = self.config, self.material
+        mean, std = (stored["mean"], stored["std"]) if stored else channel_statistics(material.images)
+        way = None
+        if stored and stored["device"] == self.device.type:
+            way = Way(stored["precision"], stored["layout"], stored["compiled"])
+        elif config.precision != "auto":
+            way = fixed(config.precision, self.device)
+        self.images = Images(material.images, material.ids_N, mean, std, self.device, fixed("fp32", self.device).layout)
+        self.labels = torch.from_numpy(material.labels_N).to(self.device)
+        if way is None:
+            way = self._probed(threads, probes)
+        self.images.layout = way.layout
+        if len(material.test_ids):
+            self.test_images = Images(material.test_images, material.test_ids, mean, std, self.device, way.layout)
+            self.test_labels = torch.from_numpy(material.test_labels_T[material.test_ids]).to(self.device)
+        self.way, self.network = way, way.prepared(self.network, self.device)
+        self.forward = Forward(self.network, way, self.device, config.batch_size)
+        return described(config, self.network, builder, self.device, threads, way, mean, std, self.augment)
+
+    def run(self, writer: RunWriter) -> Head:
+        """All epochs from the checkpoint on, then the end: done, or stopped where somebody asked."""
+        config, policy = self.config, self.policy
+        optimizer = sgd(self.network, config, self.device)
+        if (saved := writer.load_checkpoint()) is not None:
+            restore(self.network, optimizer, saved[0])
+        recorder = Recorder(len(self.material.ids_N), self.material.class_count, self.device)
+        commits = Commits(writer, policy)
+        pace = Pace(
+            lambda: self.stop.asked or writer.stop_asked,
+            lambda **told: self._tell(writer, **told),
+            self._plan(),
+            config.epochs,
+            poll_s=policy.poll_s,
+            tell_s=policy.tell_s,
+            grace_s=policy.grace_s,
+        )
+        try:
+            for epoch in range(writer.done_epochs, config.epochs):
+                if pace.poll():
+                    raise Dropped
+                commits.add(epoch, *self._epoch(epoch, optimizer, recorder, pace))
+            commits.flush()
+            self._keep_last_layer(writer, pace)
+        except (Dropped, KeyboardInterrupt):
+            commits.flush()
+            return self._ended(writer, pace, "stopped", "asked to stop")
+        return self._ended(writer, pace, "done")
+
+    def _epoch(self, epoch: int, optimizer: torch.optim.SGD, recorder: Recorder, pace: Pace) -> tuple[dict, dict, State]:
+        """One epoch: its signals, its line in looks.jsonl, and the state after it."""
+        config, start = self.config, time.monotonic()
+        pace.epoch = epoch
+        if self.way.compiled and pace.first:
+            pace.tell("compile")
+        rates = learning_rates(config, config.epochs * self.epoch_steps)
+        watched = pace.through("train", self._batches(epoch))
+        in_update = recorder if config.record == "train" else None
+        step = train_epoch(self.network, self.forward, optimizer, watched, rates, epoch * self.epoch_steps, in_update)
+        devices.synchronize(self.device)
+        trained = time.monotonic()
+        if len(self.passed_rows):
+            passed = plain_batches(self.images, self.labels, EVAL_BATCH, self.passed_rows)
+            evaluate(self.network, self.forward, pace.through("eval", passed), recorder)
+        test_accuracy = None
+        if len(self.material.test_ids):
+            passed = plain_batches(self.test_images, self.test_labels, EVAL_BATCH)
+            test_accuracy = evaluate(self.network, self.forward, pace.through("test", passed))
+        look = recorder.end_look(epoch, self.material.trained_N)
+        self.last_accuracy = look.accuracy
+        line = {
+            "epoch": epoch,
+            "step": step,
+            "loss": look.loss,
+            "accuracy": look.accuracy,
+            "test_accuracy": test_accuracy,
+            "learning_rate": rates(step - 1),
+            "seconds": round(time.monotonic() - start, 3),
+            "images_per_second": round(len(self.trained_rows) / (trained - start), 1),
+            "clamped": look.clamped,
+        }
+        return look.signals, line, snapshot(self.network, optimizer)
+
+    def _batches(self, epoch: int) -> Iterator:
+        """The training batches of an epoch: order and views are functions of (seed, epoch)."""
+        config, ids_N = self.config, self.material.ids_N
+        if self.material.schedule is not None:
+            return paced_batches(self.images, self.labels, self.material.schedule, config.seed, self.augment, epoch)
+        order_n = self.trained_rows[order(config.seed, epoch, ids_N[self.trained_rows])]
+        return batches(self.images, self.labels, order_n, views(config.seed, epoch, ids_N, self.augment), config.batch_size)
+
+    def _plan(self) -> dict[str, int]:
+        """Batches of each phase of an epoch, and of the last pass."""
+        counts = {"eval": len(self.passed_rows), "test": len(self.material.test_ids), "features": len(self.material.ids_N)}
+        return {"train": self.epoch_steps} | {phase: math.ceil(count / EVAL_BATCH) for phase, count in counts.items()}
+
+    def _probed(self, threads: int, probes: Path) -> Way:
+        """The fastest way here, tried on the first batch of the first epoch."""
+        self._show(0, "probe", 0)
+        config, shape = self.config, "x".join(map(str, self.material.images.shape[1:]))
+        parts = (
+            config.arch,
+            shape,
+            self.material.class_count,
+            config.batch_size,
+            torch.__version__,
+            devices.device_name(self.device),
+            threads,
+        )
+        _, images, labels = next(self._batches(0))
+        return fastest_way(
+            self.network.to(self.device),
+            images,
+            labels,
+            self.device,
+            steps=config.epochs * self.epoch_steps,
+            key=" ".join(map(str, parts)),
+            file=probes,
+            goes_on=lambda: not self.stop.asked,
+        )
+
+    def _keep_last_layer(self, writer: RunWriter, pace: Pace) -> None:
+        """The layer before the logits of every row, and what the network thinks of the rows it never trained on."""
+        head, trained_N = architectures.head_of(self.network), self.material.trained_N
+        if head is None:
+            return
+        passed = plain_batches(self.images, self.labels, EVAL_BATCH)
+        features_Nd, probabilities_NK = last_layer(self.network, head, self.forward, pace.through("features", passed), len(trained_N))
+        writer.write_features(features_Nd)
+        if self.config.folds is not None:
+            probabilities_NK[trained_N] = np.nan
+            writer.write_heldout(probabilities_NK)
+
+    def _ended(self, writer: RunWriter, pace: Pace, state: str, reason: str | None = None) -> Head:
+        head = writer.finish(state, reason)
+        pace.epoch = writer.done_epochs
+        pace.tell(state)
+        return head
+
+    def _tell(self, writer: RunWriter, **told) -> None:
+        step_s = told["step_s"]
+        speed = len(self.trained_rows) / self.epoch_steps / step_s if step_s else None
+        writer.progress(images_per_second=speed and round(speed, 1), **told)
+        self._show(told["step"], told["phase"], told["epoch"])
+
+    def _show(self, step: int, phase: str, epoch: int) -> None:
+        if self.progress is None:
+            return
+        images, epochs = len(self.trained_rows), self.config.epochs
+        whole, rest = divmod(step, self.epoch_steps)
+        shown = {} if self.last_accuracy is None else {"accuracy": f"{self.last_accuracy:.3f}"}
+        done = whole * images + min(rest * self.config.batch_size, images)
+        self.progress(done, epochs * images, epoch=f"{min(epoch + 1, epochs)}/{epochs}", phase=phase, **shown)
