@@ -42,7 +42,7 @@ for i, file in enumerate(files):
     if thumbnails:
         image.thumbnail((192, 192), Image.Resampling.BICUBIC)
         buffer = io.BytesIO()
-        image.save(buffer, "WEBP", quality=80, method=2)
+        image.save(buffer, "WEBP", quality=80, method=0)
         kept.append(buffer.getvalue())
 print(time.perf_counter() - started)
 """

@@ -29,8 +29,14 @@ opened = data.dataset(now.data, config and config.fingerprint, config.labels if 
 
 def parts() -> str:
     """Which part of the page is open; without scores only what needs none."""
-    st.segmented_control("Review", PARTS, required=True, default=ONE, key="queue", bind="query-params", label_visibility="collapsed")
-    part = state.widget("queue") or ONE
+    left, right = st.columns([3, 1], vertical_alignment="center")
+    with left:
+        st.segmented_control("Review", PARTS, required=True, default=ONE, key="queue", bind="query-params", label_visibility="collapsed")
+    part, saved = state.widget("queue") or ONE, data.selection_names(now.data)
+    if part == ONE and saved:
+        hidden = {"placeholder": "all samples", "label_visibility": "collapsed"}
+        right.selectbox("Only a saved selection", saved, index=None, key="selection", bind="query-params", **hidden)
+        state.report_ignored(selection=state.widget("selection"))
     state.report_ignored(queue=part)
     return part
 
@@ -41,12 +47,11 @@ def scored_part(part: str) -> None:
         st.subheader("No suspicious labels yet", anchor=False)
         st.markdown("What is suspicious comes from training: from labels that a network does not come to believe.")
         empty.no_scores(members, "suspicion") if members else empty.no_runs(now.data)
-        return
-    ids, restricted = listing.restricted(
-        now, found, scores["suspicion"], listing.partner(now, found, scores["suspicion"]), opened, suspects.order_N, "", None, None
-    )
-    listing.restrictions(restricted)
-    if part == ONE:
+    elif part == ONE:
+        base = listing.other_score(now, found, now.a, now.metric) or suspects.suspicion  # an area is drawn in the page's score
+        b = listing.partner(now, found, base)
+        ids, restricted = listing.restricted(now, found, base, b, opened, suspects.order_N, "", None, None)
+        listing.restrictions(restricted)
         review_queue.draw(opened, suspects, ids)
     else:
         review_queue.progress(reviews.reviewed(opened))
@@ -59,7 +64,7 @@ with top:
     own = {
         "queue": part,
         "pair": state.widget("pair") if part == PAIRS else None,
-        **{name: state.url_value(name) for name in ("in", "selection")},
+        **{name: state.url_value(name) for name in ("in", "selection", "metric_b")},
     }
     headline.draw("Review", "review", scores["suspicion"], table=lambda: reviews.corrected(opened, False), **own)
     if config is not None and config.fingerprint[:8] != data.cache().current(now.data):

@@ -70,6 +70,9 @@ def pictures(plan: Plan, opened: Dataset, step: int) -> None:
         f"{words.label(plan.made.metric)} in the pool: {low} to {high} ({words.direction(plan.made.metric)}). "
         "Drawn with the seed, as training would."
     )
+    if plan.arm == "hard_first":
+        st.caption("Hard samples include wrong labels, and this order begins with them: look before you train on it.")
+        st.button("Review suspicious labels", key="to-review", on_click=state.leave_note, args=("review",))
     if picked is not None:
         st.text(names[shown.index(picked)])
         gallery.open_button(picked, shown, said, "curriculum", "secondary")

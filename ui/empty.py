@@ -31,7 +31,7 @@ def no_runs(name: str) -> None:
     st.button("Train three networks", type="primary", key="empty-train", on_click=launch.launch_quick, args=(name,))
     st.caption("Other networks, seeds and epochs: *Train* in the sidebar. The same from the shell:")
     st.code(FIRST_RUNS.format(data=name), language="bash")
-    st.caption("On digits that takes about 10 minutes on a laptop's CPU; the command tells the time left for other data.")
+    st.caption("The command tells the time left as soon as the first batches are through; Ctrl-C stops it, the same command goes on.")
     st.button("Look again", type="primary", key="look-again")
 
 

@@ -5,7 +5,7 @@ import streamlit as st
 
 from learnability.datasets import Dataset
 from learnability.errors import InputError
-from ui import data, gallery, headline, lasso, listing, state, words
+from ui import data, details, gallery, headline, lasso, listing, review_verdicts, reviews, state, words
 from ui.series import Series
 
 FIRST = 24
@@ -24,10 +24,13 @@ def draw(opened: Dataset, made: Series, b: Series, shapes: lasso.Shapes, ids: np
     if not len(ids):
         return
     st.text(composition(opened, ids))
-    first = [int(i) for i in ids[np.lexsort((ids, made.of(ids)))][:FIRST]]
-    picked = gallery.tiles("selected", opened, first, *listing.written(opened, made, first, b), said, "compare")
-    if picked is not None:
-        gallery.open_button(picked, first, said, "compare")
+    hardest = np.lexsort((ids, -words.hardness(made.metric, made.of(ids))))
+    first = [int(i) for i in ids[hardest][:FIRST]]
+    grid, beside = st.columns([8, 3], gap="medium")
+    with grid:
+        picked = gallery.tiles("selected", opened, first, *listing.written(opened, made, first, b), said, "compare")
+    with beside:
+        details.beside("selected", opened, [made, b], picked, first, said, "compare")
     if state.note_left():  # in a fragment the frame does not run
         st.rerun()
 
@@ -35,6 +38,10 @@ def draw(opened: Dataset, made: Series, b: Series, shapes: lasso.Shapes, ids: np
 def _actions(row, opened: Dataset, made: Series, b: Series, shapes: lasso.Shapes, ids: np.ndarray) -> None:
     params = {"in": lasso.as_text(shapes)} | ({} if b.metric == made.metric else {"metric_b": words.label(b.metric)})
     row.button("Show all in the gallery", key="show-all", on_click=state.leave_note, args=("gallery",), kwargs=params, type="primary")
+    row.button("Send to review", key="to-review", on_click=state.leave_note, args=("review",), kwargs=params)
+    with row.popover("Tag"):
+        review_verdicts.tag_box(opened, reviews.reviewed(opened), ids.tolist(), "selected")
+        review_verdicts.told()
     with row.popover("Save selection"):
         save(opened, ids, f"area of the pair plot of {made.id} and {b.id}, {made.metric} and {b.metric}", "selected")
     with row.popover("Link to this area"):

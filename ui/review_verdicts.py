@@ -37,6 +37,7 @@ def verdict_bar(opened: Dataset, sample_ids: Sequence[int], key: str, *, keys: b
             st.button("Relabel to", key=f"proposed-{suffix}", type="primary", **to)
             st.text(middle_cut(proposed))
     class_box(opened, done, ids, suffix, place=key)
+    tag_box(opened, done, ids, suffix)
     told()
 
 
@@ -74,7 +75,31 @@ def class_box(
     )  # fmt: skip
 
 
+def tag_box(opened: Dataset, done: reviews.Reviewed, ids: list[int], suffix: str) -> None:
+    """The tags of a sample, to add to and to take from; for several, one tag more. Verdicts stay as they are."""
+    common = {"key": f"tags-{suffix}-{done.log.length}", "accept_new_options": True, "disabled": not ids, "on_change": _give_tags}
+    if len(ids) == 1:
+        held = list(done.resolved.tags.get(ids[0], ()))
+        st.multiselect(
+            "Tags", done.tags, default=held, placeholder="none; type to add one", args=(opened, ids, common["key"], held), **common
+        )
+    else:
+        st.selectbox(
+            "Tag them", done.tags, index=None, placeholder="a tag, also a new one", args=(opened, ids, common["key"], []), **common
+        )
+
+
 # in callbacks
+
+
+def _give_tags(opened: Dataset, ids: list[int], widget: str, held: list[str]) -> None:
+    chosen = state.widget(widget)
+    wanted = [chosen] if isinstance(chosen, str) else [one for one in chosen or () if isinstance(one, str)]
+    add, remove = [tag for tag in wanted if tag not in held], [tag for tag in held if tag not in wanted]
+    if add or remove:
+        told = {"add": add, "remove": remove, "by": reviews.reviewer(), "why": reviews.reason()}
+        samples = data.identities(opened).samples(ids)
+        _acted(lambda: review.tag(data.cache(), opened.name, samples, **told))
 
 
 def give(

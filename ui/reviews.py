@@ -28,6 +28,7 @@ class Reviewed:
     resolved: review.Resolved
     progress: review.Progress
     classes: list[str]  # to relabel to: the data set's own, then those that relabels brought
+    tags: list[str]  # that are in use
     original: Dataset
 
     @functools.cached_property
@@ -70,7 +71,8 @@ def _reviewed(root: str, name: str, fingerprint8: str, length: int) -> Reviewed:
     log = review.read_log(Cache.at(root), name)
     found = review.state(log)
     resolved = review.resolve(found, data.identities(original))
-    return Reviewed(log, resolved, review.progress(resolved, original), review.class_choices(found, original.class_names), original)
+    classes = review.class_choices(found, original.class_names)
+    return Reviewed(log, resolved, review.progress(resolved, original), classes, found.tag_names, original)
 
 
 def suspects(scores: dict[str, Series | None]) -> Suspects | None:

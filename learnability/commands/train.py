@@ -1,5 +1,7 @@
 """train: every architecture x seed, one after the other, in the foreground."""
 
+import os
+import signal
 import sys
 
 from learnability import jobs
@@ -62,10 +64,12 @@ def add(commands) -> None:
 def run(args) -> int:
     if args.queue:
         return _queue(args)
+    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # as in the queue: cuda:1 is one device for both
     from learnability.training import devices
     from learnability.training.run import train
+    from learnability.training.stopping import Stop
 
-    cache = cache_of(args)
+    cache, stop = cache_of(args), Stop()
     configs = _configs(args, cache)
     device = devices.resolve(args.device)
     outcomes = []
@@ -79,7 +83,7 @@ def run(args) -> int:
                 continue
             bar = Bar(f"[{number}/{len(configs)}] {config.run_id}", "image")
             try:
-                head = train(config, cache=cache, device=args.device, threads=args.threads, restart=args.restart, progress=bar)
+                head = train(config, cache=cache, device=args.device, threads=args.threads, restart=args.restart, progress=bar, stop=stop)
             finally:
                 bar.close()
             outcomes.append(_outcome(load_run(cache, config.data, config.run_id)))
@@ -88,7 +92,7 @@ def run(args) -> int:
             if head.state == "stopped":
                 print(f"stopped after {head.looks} of {head.epochs} looks; the same command goes on from there", file=sys.stderr)
                 break
-    return _report(args, outcomes)
+    return _report(args, outcomes, stop.signal)
 
 
 def _configs(args, cache) -> list[RunConfig]:
@@ -139,9 +143,9 @@ def _outcome(run, repeated: bool = True) -> dict:
     return {"run": run.id, "state": run.state, "looks": run.looks, "epochs": run.config.epochs, "trained_now": repeated}
 
 
-def _report(args, outcomes: list[dict]) -> int:
+def _report(args, outcomes: list[dict], number: int | None) -> int:
     if args.json:
         print_json(outcomes)
     elif all(outcome["state"] == "done" for outcome in outcomes):
         print(f"{len(outcomes)} run(s) done. See them: streamlit run app.py, or python -m learnability scores --data {args.data}")
-    return 130 if any(outcome["state"] == "stopped" for outcome in outcomes) else 0
+    return 128 + (number or signal.SIGINT) if any(outcome["state"] == "stopped" for outcome in outcomes) else 0

@@ -2,6 +2,7 @@
 
 import contextlib
 import faulthandler
+import os
 import signal
 import sys
 import time
@@ -32,6 +33,7 @@ def add(commands) -> None:
 def run(args) -> int:
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1, all_threads=True)
+    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # the order in which the queue names devices
     from learnability.training import devices
     from learnability.training.run import train
     from learnability.training.stopping import Stop

@@ -11,9 +11,10 @@ from collections.abc import Iterable
 from learnability.config import RunConfig
 from learnability.errors import InputError, LearnabilityError, Locked, NotFound
 from learnability.jobs import devices, disk, queue, starts
-from learnability.jobs.derivation import alive_or_in_hand
+from learnability.jobs.derivation import ENDS, alive_or_in_hand
 from learnability.jobs.queue import Job, Key
 from learnability.jobs.rebuild import device_of
+from learnability.jobs.timeouts import Timeouts
 from learnability.store.datasets import ensure_labels
 from learnability.store.files import LEFTOVER, disk_errors
 from learnability.store.locks import hold, is_held, run_lock
@@ -122,6 +123,7 @@ def resume(cache: Cache, data: str, name: str, device: str | None = None, thread
 def _resume(cache: Cache, data: str, name: str, device=None, threads=None, restart: bool = False, keeps_place: bool = False) -> bool:
     if data:
         _refuse_useless(cache, data, name, restart)
+        _await_exit(cache, data, name)
     lane = None if device is None else devices.lane(device)
 
     def again(connection: sqlite3.Connection) -> bool:
@@ -153,6 +155,20 @@ def _refuse_useless(cache: Cache, data: str, name: str, restart: bool) -> None:
         raise InputError(f"run {name} is damaged and cannot go on: {run.problem} Delete it and launch it again.")
     if run.state == "done" and not restart:
         raise InputError(f"run {name} is done: {run.looks} looks. There is nothing to resume.")
+
+
+def _await_exit(cache: Cache, data: str, name: str) -> None:
+    """A run that has written its end may take a moment to leave: waits until it is gone, at most as long as a stop may take."""
+    deadline = time.monotonic() + Timeouts.here().kill
+    while time.monotonic() < deadline and load_run(cache, data, name).state in ENDS:
+        if not is_held(cache, run_lock(data, name)) and not queue.read(cache, lambda connection: _leaving(cache, connection, data, name)):
+            return
+        time.sleep(0.05)
+
+
+def _leaving(cache: Cache, connection: sqlite3.Connection, data: str, name: str) -> bool:
+    found = queue.job(connection, (data, name))
+    return found is not None and found.state == "running" and _at_work_or_queued(cache, connection, found)
 
 
 def _at_work_or_queued(cache: Cache, connection: sqlite3.Connection, job: Job) -> bool:

@@ -5,7 +5,7 @@ import time
 
 from learnability.jobs.processes import boot_id
 from learnability.jobs.queue import Job
-from learnability.jobs.reasons import disk_full, of_crash
+from learnability.jobs.reasons import disk_full, of_crash, plain
 from learnability.jobs.timeouts import Timeouts
 from learnability.store.locks import is_held, run_lock
 from learnability.store.paths import Cache
@@ -120,7 +120,7 @@ def derived(seen: Seen, cache: Cache, timeouts: Timeouts) -> JobState:
         )
     if ended:
         unasked = head.state == "stopped" and job is not None and not job.stop
-        reason = "ended from outside, cleanly. Resume it." if unasked else head.reason
+        reason = "ended from outside, cleanly. Resume it." if unasked else plain(head.reason)
         return JobState(state=head.state, reason=reason, actions=_after(head.state), interrupted=unasked, **shown)
     if job is None and head is None:
         reason = "launched, but in no queue: about to begin in a shell, or cut off. Resume puts it into the queue."

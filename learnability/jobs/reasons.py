@@ -30,8 +30,14 @@ def of_end(code: int | None, last_words: str, config: RunConfig | None, root: Pa
     if code is None:
         return of_crash(rebooted, root)
     if code == 0:
-        return "ended without a result: something in it called for an early exit (sys.exit). The log says more."
+        return "ended itself early, without a result. The log may show where."
     return f"ended with exit code {code}. The log says more; {RESUME[0].lower()}{RESUME[1:]}"
+
+
+def plain(reason: str | None) -> str | None:
+    """What HEAD gives as the reason, in words where it is an exception's bare name and text."""
+    error = _ERROR.fullmatch(reason or "")
+    return _of_error(error[1], error[2] or "") if error else reason
 
 
 def _of_signal(number: int, root: Path) -> str:
@@ -53,6 +59,8 @@ def _of_signal(number: int, root: Path) -> str:
 def _of_error(name: str, text: str) -> str:
     if name in ("ModuleNotFoundError", "ImportError"):
         return f"import error: {text}. Install what is missing, or correct the architecture's module, then resume."
+    if name == "SystemExit":
+        return f"ended itself early (sys.exit {text}). The log shows where."
     if name == "MemoryError":
         said = text or "an array could not be made"
         return f"out of memory (RAM): {said}. Close other programs, then resume; or launch a run with a subset or a smaller batch."

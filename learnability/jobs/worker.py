@@ -17,7 +17,7 @@ from learnability.errors import LearnabilityError, Locked, NotFound, StoreError
 from learnability.jobs import derivation, logs, queue, readiness, rebuild, starts
 from learnability.jobs.processes import Process, boot_id, end_family, family, with_token
 from learnability.jobs.queue import Job, Key
-from learnability.jobs.reasons import BUSY, of_end
+from learnability.jobs.reasons import BUSY, of_end, plain
 from learnability.jobs.timeouts import Timeouts
 from learnability.store.files import LEFTOVER
 from learnability.store.locks import hold, is_held, run_lock
@@ -206,7 +206,7 @@ class Worker:
             if run.problem:
                 return run.problem
             if derivation.begun_anew(run.head, job) and run.head.state in derivation.ENDS:
-                return run.head.reason
+                return plain(run.head.reason)
             config = run.config
         elif made := self._made(job):
             return f"data set {made} is ready"

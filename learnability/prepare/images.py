@@ -163,7 +163,7 @@ def thumbnail(image: Image.Image) -> bytes:
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
         image = image.resize(size, Image.Resampling.BICUBIC, reducing_gap=1.0)
     buffer = io.BytesIO()
-    image.save(buffer, "WEBP", quality=80, method=2)
+    image.save(buffer, "WEBP", quality=80, method=0)
     return buffer.getvalue()
 
 

@@ -1,6 +1,12 @@
 """The room with torch: networks, batches, the loop, and the Recorder that your own loop calls too. Importing it is cheap."""
 
 import importlib
+import os
+import sys
+
+SPIN = "1000"  # rounds an idle OpenMP thread spins before it sleeps; libgomp's own 300,000 starve a neighbour on the same cores
+if "torch" not in sys.modules and "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", SPIN)  # read when PyTorch is loaded; what is gained stands in bench/process_settings.py
 
 _WHERE = {
     "ARCHITECTURES": "learnability.training.architectures",

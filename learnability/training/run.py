@@ -52,6 +52,8 @@ def train(
     material = gathered(cache, config)
     stored = _stored_environment(cache, config)
     threads = threads or stored.get("threads") or devices.usable_cores()
+    if where.type == "cpu":
+        devices.keep_freed_memory()
     with devices.numerics(threads, config.deterministic), stop_on_signals(stop) as asked:
         network = architectures.build(config.arch, material.class_count, material.images.shape[3], config.seed, own_architectures)
         _refuse_batch_of_one(config, network, material)

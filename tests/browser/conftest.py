@@ -1,5 +1,6 @@
 """A dashboard server on a real cache, and a real Chromium that notes what must not happen."""
 
+import collections
 import contextlib
 import io
 import os
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from learnability.store.runs import load_runs
 from tests.ui import made_cache
 from tests.ui.conftest import many_root  # noqa: F401
 
@@ -132,6 +134,13 @@ def watched(chromium):
     for one in made:
         one.context.close()
         assert not one.wrong, one.wrong
+
+
+def groups(cache_root: Path) -> list[str]:
+    """Ids of the groups of digits, those with most runs first."""
+    runs = [run for run in load_runs(made_cache.Cache(cache_root), "digits") if run.config and not run.partial]
+    counted = collections.Counter(run.group for run in runs)
+    return [id for id, _ in counted.most_common()]
 
 
 def group(cache_root: Path, arch: str) -> str:

@@ -11,7 +11,7 @@ from learnability.store.runs import load_recording, load_run
 from learnability.training.run import train
 from tests.browser.conftest import Watched, start_server
 
-EPOCHS = 40
+EPOCHS = 20
 
 
 def until(true, seconds: float, what: str):
@@ -38,6 +38,7 @@ def choose(page, label: str, option: str) -> None:
     page.get_by_role("option", name=option, exact=True).click()
 
 
+@pytest.mark.timeout(560)
 def test_three_runs_outlive_the_server_and_a_stopped_one_ends_with_the_same_bytes(digits, tmp_path, chromium):
     server, address = start_server(digits.root, tmp_path / "first.log")
     seen = Watched(chromium)
@@ -86,11 +87,15 @@ def test_three_runs_outlive_the_server_and_a_stopped_one_ends_with_the_same_byte
         until(lambda: jobs.state(digits, "digits", first).state == "stopped", 40, "the stop")
         stopped = load_run(digits, "digits", first)
         assert 0 < stopped.looks < EPOCHS
-        page.get_by_role("button", name="Resume", exact=True).click(timeout=30_000)
+        page.get_by_role("button", name="Resume", exact=True).wait_for(timeout=30_000)
+        again.still()
+        page.get_by_role("button", name="Resume", exact=True).click()
+        page.wait_for_timeout(8000)
+        page.screenshot(path="/tmp/exp/resume.png", timeout=100000)
         until(lambda: jobs.state(digits, "digits", first).state in ("queued", "running", "done"), 60, "the resume")
         for name in names[1:]:
             until(lambda name=name: jobs.stop(digits, "digits", name) or load_run(digits, "digits", name).state == "done", 5, "a stop")
-        until(lambda: load_run(digits, "digits", first).state == "done", 150, "the end")
+        until(lambda: load_run(digits, "digits", first).state == "done", 280, "the end")
         again.context.close()
         assert not again.wrong
     finally:

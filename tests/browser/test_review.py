@@ -127,8 +127,7 @@ def test_a_row_of_pictures_is_marked_with_shift_and_decided_at_once(reviewing, w
     seen = watched()
     page = seen.page
     seen.open(f"{address}/review?queue=By+pair+of+classes&taken=In+any+epoch")
-    page.locator(".st-key-pair input").click()
-    page.keyboard.press("Enter")
+    page.locator(".st-key-pairs-table canvas").first.click(position={"x": 17, "y": 52})  # the first line
     page.locator(".several .tile").first.wait_for(timeout=60_000)
     seen.still()
     tiles = page.locator(".several .tile")
@@ -144,6 +143,12 @@ def test_a_row_of_pictures_is_marked_with_shift_and_decided_at_once(reviewing, w
     rows = identities(open_dataset(cache, "digits")).match(*zip(*action.samples, strict=True)).rows_n
     assert sorted(rows.tolist()) == sorted(int(name.split(",")[0].removeprefix("sample ")) for name in names)
     assert page.get_by_text("0 samples marked").is_visible()
+
+    seen.open(f"{address}/review?queue=Log")
+    page.locator("[data-testid=stDataFrame] canvas").first.click(position={"x": 17, "y": 52})
+    page.get_by_role("button", name="Take back this action").click()
+    page.get_by_text("Took back: dropped 4 samples").wait_for(timeout=60_000)
+    assert review.read_log(cache, "digits").actions[-1].undo == action.id
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

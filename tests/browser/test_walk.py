@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.conftest import group, serving
+from tests.browser.conftest import group, groups, serving
 from tests.ui import made_cache
 
 PLOT = ".js-plotly-plot .plot-container"
@@ -136,15 +136,22 @@ def test_a_forged_host_and_a_foreign_origin_are_refused(host, origin, server):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pictures_for_the_readme(scheme, server, many_root, watched, tmp_path):
-    """With LEARNABILITY_PICTURES=1 they are kept in docs/images."""
-    folder = IMAGES if os.environ.get("LEARNABILITY_PICTURES") else tmp_path
-    folder.mkdir(parents=True, exist_ok=True)
-    a, b = group(many_root, "resnet20"), group(many_root, "vgg16")
-    seen = watched(color_scheme=scheme)
+    """With LEARNABILITY_PICTURES=<cache with trained runs of digits> they are made from that cache and kept in docs/images."""
+    trained = os.environ.get("LEARNABILITY_PICTURES")
+    if not trained:
+        _take_pictures(watched(color_scheme=scheme), server, many_root, tmp_path, scheme)
+        return
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    with serving(Path(trained), tmp_path / "server.log") as address:
+        _take_pictures(watched(color_scheme=scheme), address, Path(trained), IMAGES, scheme)
+
+
+def _take_pictures(seen, address: str, root: Path, folder: Path, scheme: str) -> None:
+    a, b = groups(root)[:2]
     for name, path in (("overview", f"/?a={a}"), ("compare", f"/compare?a={a}&b={b}"), ("gallery", f"/gallery?a={a}")):
-        seen.open(server + path)
+        seen.open(address + path)
         seen.page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')", timeout=60_000)
         seen.page.wait_for_timeout(1500)
-        file = folder / f"{name}-{scheme}.png"
+        file = folder / (f"{name}.png" if scheme == "light" else f"{name}-dark.png")
         seen.page.screenshot(path=file)
         assert file.stat().st_size > 30_000

@@ -33,7 +33,7 @@ CONFIG = RunConfig(data="digits", fingerprint="ab" * 32, arch="resnet20", batch_
         (1, "ZeroDivisionError: division by zero", "^ZeroDivisionError: division by zero. The log"),
         (1, "KeyboardInterrupt", "^KeyboardInterrupt. The log"),
         (3, "something else", "exit code 3"),
-        (0, "all is well", "early exit"),
+        (0, "all is well", "ended itself early"),
         (None, "all is well", "without a word"),
         (None, "ValueError: x", "ValueError: x"),
     ],
@@ -42,6 +42,14 @@ def test_reasons(code, words, said, tmp_path):
     import re
 
     assert re.search(said, reasons.of_end(code, words, CONFIG, tmp_path)), reasons.of_end(code, words, CONFIG, tmp_path)
+
+
+def test_bare_exceptions_in_a_head_are_put_into_words():
+    assert reasons.plain(None) is None
+    assert reasons.plain("asked to stop") == "asked to stop"
+    assert reasons.plain("SystemExit: 3") == "ended itself early (sys.exit 3). The log shows where."
+    assert reasons.plain("ModuleNotFoundError: No module named 'timm'").startswith("import error: No module named 'timm'. Install")
+    assert reasons.plain("CPU out of memory at batch size 32; what was").startswith("CPU out of memory")
 
 
 def test_a_full_disk_is_the_reason_before_all_others(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import time
 
 import numpy as np
@@ -9,7 +10,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from learnability import review
+from learnability import review, selections
 from learnability.jobs import queue as job_queue
 from learnability.jobs.processes import Process
 from learnability.store.datasets import label_versions, open_dataset
@@ -245,7 +246,25 @@ def test_links_that_ask_in_vain_are_told(many, open_page):
     ):
         assert fine(open_page("review", **query)).warning, query
     app = fine(open_page("review", selection="nothing"))
-    assert "All samples are shown" in said(app)
+    assert app.warning or "All samples are shown" in said(app)
+
+
+def test_an_area_of_the_pair_plot_or_a_selection_is_reviewed_alone(own_many, open_page):
+    area = "-0.1,-0.1;0.4,-0.1;0.4,0.4;-0.1,0.4"
+    pair = {"a": group(own_many, "resnet20"), "b": group(own_many, "vgg16"), "in": area}
+    count = re.search(r"Inside the area .*: (\d+) samples", said(fine(open_page("gallery", **pair))))[1]
+    app = fine(open_page("review", **pair))
+    assert f"1 of {count}" in said(app) and int(count) < 1000
+    fine(app.button(key="drop-in").click().run())
+    assert "1 of 1,438" in said(app)
+    selections.save(own_many, open_dataset(own_many, "digits"), "three", np.array([3, 4, 5]), "by hand")
+    app = fine(open_page("review", selection="three"))
+    assert "1 of 3" in said(app) and app.selectbox(key="selection").value == "three"
+    for _ in range(3):
+        press(app, "keep")
+    assert "Every sample of this list is decided" in said(app)
+    fine(app.button(key="to-export").click().run())
+    assert "Corrected labels" in said(app)
 
 
 def test_a_torn_log_is_told_and_the_rest_counts(own_many, open_page):
@@ -269,6 +288,19 @@ def test_verdicts_in_the_gallery_and_on_a_sample(own_many, open_page):
     fine(app.toggle(key="several").set_value(True).run())
     assert app.button(key="keep-gallery-several").disabled
     assert [action.verdict for action in actions(own_many)] == ["drop", None, "keep"]
+
+
+def test_tags_are_given_beside_verdicts(own_many, open_page):
+    original = open_dataset(own_many, "digits")
+    review.tag(own_many, "digits", identities(original).samples([7, 8]), add=["blurry", "night"], by="me")
+    app = fine(open_page("sample", id="7"))
+    box = next(element for element in app.multiselect if element.label == "Tags")
+    assert box.value == ["blurry", "night"]
+    fine(box.set_value(["night"]).run())
+    fine(app.button(key="keep-sample-7").click().run())
+    found = review.state(review.read_log(own_many, "digits"))
+    assert found.tags[(original.keys[7], original.hashes[7])] == ("night",) and len(found.verdicts) == 1
+    assert "Review: kept, by" in said(app) and "Tags: night." in said(app)
 
 
 def test_hostile_classes_can_be_reviewed_and_stay_text(tmp_path, monkeypatch, open_page):
