@@ -1,5 +1,5 @@
 # make app: set up and start the dashboard.  make test: set up and run every test.  make soak: the long counts.
-.PHONY: app test soak venv venv-dev bench paper clean
+.PHONY: app test soak venv venv-dev bench clean
 .DEFAULT_GOAL := app
 PYTHON ?= python3
 PORT ?= 8501
@@ -24,7 +24,8 @@ soak: venv-dev
 	LEARNABILITY_SOAK=1 $(BIN)/python -m pytest -m "soak" --timeout=0 --durations=15
 
 bench: venv-dev
-	@for script in bench/*_time.py bench/recording_overhead.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for name in metrics_time prepare_time epoch_time recording_overhead process_settings; do \
+	  echo "== bench.$$name"; $(BIN)/python -m bench.$$name || exit 1; done
 
 venv: .venv/app.done
 venv-dev: .venv/dev.done

@@ -105,7 +105,7 @@ def measured(kind: str, way: Way, options) -> dict:
             epoch = plain_loop(options.arch[0], images, labels, device, 0 if "no worker" in kind else 2)
         else:
             epoch = {"strong": strong_loop, "ours": our_loop}[kind](options.arch[0], images, labels, device, way)
-        epoch(0, WARM_UP * BATCH)
+        epoch(0, min(WARM_UP * BATCH, len(images)))
         devices.synchronize(device)
         start = time.perf_counter()
         epoch(1, len(images))

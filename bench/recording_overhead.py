@@ -41,7 +41,7 @@ def row(arch: str, options) -> str:
         loops = {recording: our_loop(arch, images, labels, device, way, recording) for recording in (True, False)}
         seconds, shares = {True: [], False: []}, []
         for epoch in loops.values():
-            epoch(0, WARM_UP * BATCH)
+            epoch(0, min(WARM_UP * BATCH, len(images)))
         for number in range(options.repeats):
             for recording, epoch in loops.items():
                 inside.seconds = 0.0

@@ -111,11 +111,11 @@ class Worker:
             part = remaining if not tried else remaining[:1] if remaining[0] in tried else remaining[: _until(remaining, tried)]
             try:
                 answers.update(zip(part, self._exchange(job, [payloads[i] for i in part]), strict=True))
-            except (EOFError, BrokenPipeError, ConnectionError, ValueError, KeyError) as error:
+            except (EOFError, BrokenPipeError, ConnectionError, ValueError, KeyError, TypeError) as error:
                 if self.ended:
                     raise StoreError("decoding was stopped.") from error
                 status, position = self._buried()
-                culprit = part[position]
+                culprit = part[min(position, len(part) - 1)]
                 too_slow = self._too_slow(status)
                 if too_slow or culprit in tried:
                     answers[culprit] = {"reject": too_slow or f"crashed the decoder: {_status(status)}"}, []
@@ -146,7 +146,7 @@ class Worker:
         if frame is None:
             raise EOFError("the worker ended")
         header, blobs = frame
-        return list(_sorted_out(header["answers"], blobs, len(payloads)))
+        return list(_sorted_out(job, header["answers"], blobs, len(payloads)))
 
     def _start(self) -> None:
         paths = [os.path.abspath(path) for path in sys.path]
@@ -201,13 +201,19 @@ def _until(remaining: list[int], tried: set[int]) -> int:
     return next((i for i, payload in enumerate(remaining) if payload in tried), len(remaining))
 
 
-def _sorted_out(answers: list[dict], blobs: list[bytes], expected: int) -> Iterator[Answer]:
+def _sorted_out(job: dict, answers: list[dict], blobs: list[bytes], expected: int) -> Iterator[Answer]:
+    """Answers with their blobs; ValueError where they are not what was asked for."""
     if len(answers) != expected:
         raise ValueError("answers missing")
     at = 0
     for answer in answers:
         count = 2 if "hash" in answer else 0
-        yield answer, blobs[at : at + count]
+        own = blobs[at : at + count]
+        if "reject" not in answer and not (type(answer["width"]) is type(answer["height"]) is int and type(answer["grey"]) is bool):
+            raise ValueError("an answer without a size")
+        if count and (len(answer["hash"]) != 32 or len(own) != 2 or len(own[0]) != job["size"] ** 2 * job["channels"]):
+            raise ValueError("pixels of another shape")
+        yield answer, own
         at += count
 
 

@@ -127,7 +127,7 @@ def test_a_row_of_pictures_is_marked_with_shift_and_decided_at_once(reviewing, w
     seen = watched()
     page = seen.page
     seen.open(f"{address}/review?queue=By+pair+of+classes&taken=In+any+epoch")
-    page.locator(".st-key-pairs-table canvas").first.click(position={"x": 17, "y": 52})  # the first line
+    page.locator(".st-key-pairs-table canvas").first.click(position={"x": 17, "y": 52}, force=True)  # the first line
     page.locator(".several .tile").first.wait_for(timeout=60_000)
     seen.still()
     tiles = page.locator(".several .tile")
@@ -145,7 +145,7 @@ def test_a_row_of_pictures_is_marked_with_shift_and_decided_at_once(reviewing, w
     assert page.get_by_text("0 samples marked").is_visible()
 
     seen.open(f"{address}/review?queue=Log")
-    page.locator("[data-testid=stDataFrame] canvas").first.click(position={"x": 17, "y": 52})
+    page.locator("[data-testid=stDataFrame] canvas").first.click(position={"x": 17, "y": 52}, force=True)
     page.get_by_role("button", name="Take back this action").click()
     page.get_by_text("Took back: dropped 4 samples").wait_for(timeout=60_000)
     assert review.read_log(cache, "digits").actions[-1].undo == action.id

@@ -125,12 +125,15 @@ def test_a_worker_that_cannot_start_says_why(monkeypatch):
         list(pool.map(JOB, good(1)))
 
 
-def test_an_answer_of_the_wrong_shape_is_no_answer(monkeypatch):
+@pytest.mark.parametrize(
+    "answer", [[], [{}], [{"width": 1, "height": 1, "grey": True, "hash": "0" * 32}], [{"width": "1", "height": 1, "grey": 1}]]
+)
+def test_an_answer_of_the_wrong_shape_is_no_answer(monkeypatch, answer):
     """What a worker says is checked: one that answers nonsense is treated as dead."""
     nonsense = "from learnability.prepare.worker import send, receive\nimport sys\n"
     boot = "import json, sys\nsys.path[:] = json.loads(sys.argv[1])\n" + nonsense
-    boot += "send(sys.stdout.buffer, {}, [])\nwhile receive(sys.stdin.buffer): send(sys.stdout.buffer, {'answers': []}, [])\n"
-    monkeypatch.setattr(pools, "_BOOT", boot)
+    boot += "send(sys.stdout.buffer, {}, [])\nreceive(sys.stdin.buffer)\nsend(sys.stdout.buffer, {'answers': json.loads(ANSWER)}, [])\n"
+    monkeypatch.setattr(pools, "_BOOT", boot.replace("ANSWER", repr(json.dumps(answer))))
     with Pool(1) as pool:
         (answer, _), *_ = pool.map(JOB, good(1))
     assert answer["reject"].startswith("crashed the decoder")
