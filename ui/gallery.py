@@ -17,7 +17,7 @@ CSS = """
 .tile .caption.second { margin-top: 0; opacity: 0.72; }
 .tile:hover .picture { outline: 2px solid var(--st-text-color); }
 .tile[aria-pressed="true"] .picture { outline: 3px solid var(--st-primary-color); outline-offset: 1px; }
-.several .tile[aria-pressed="true"] .caption:first-of-type::before { content: "\\2713\\00a0"; font-weight: 700;
+.several .tile[aria-pressed="true"] .caption:not(.second)::before { content: "\\2713\\00a0"; font-weight: 700;
   color: var(--st-primary-color); }
 .tile:focus-visible .picture { outline: 3px solid var(--st-primary-color); outline-offset: 2px; }
 .tile.words { border: 1px solid var(--st-border-color); padding: 6px; min-height: 64px; }

@@ -104,11 +104,10 @@ def samples(opened: Dataset, found: reviews.Suspects, taken: str, label: int, wr
     row.button(f"Mark all {len(left):,} not decided", key=f"all-{place}", disabled=not len(left), on_click=state.choose, args=(place, left))
     row.button("Mark none", key=f"none-{place}", disabled=not marked, on_click=state.choose, args=(place, ()))
     row.markdown(f"**{words.count(len(marked), 'sample')} marked**")
-    if marked:
-        review_verdicts.verdict_bar(opened, marked, place, proposed=names[1])
-        st.caption("One action for all that are marked; Undo takes it back as a whole.")
-    else:
-        st.caption("A click marks a picture, with Shift all from the last one on. Then keep, relabel or drop them together.")
+    review_verdicts.verdict_bar(opened, marked, place, marked=True, proposed=names[1])
+    st.caption(
+        "A click marks a picture, with Shift all from the last one on. One action for all that are marked; Undo takes it back whole."
+    )
     sheet = st.pagination(-(-len(ids) // SHEET), key=f"sheet-{place}") if len(ids) > SHEET else 1
     shown = [int(i) for i in ids[SHEET * (sheet - 1) : SHEET * sheet]]
     spoken, captions = listing.written(opened, found.suspicion, shown)

@@ -19,31 +19,28 @@ PAST = {"keep": "kept", "drop": "dropped", "unsure": "unsure", "relabel": "relab
 NOTE, MINE, AT = "review_note", "review_mine", "review_at"  # what a session remembers of its own review
 
 
-def verdict_bar(opened: Dataset, sample_ids: Sequence[int], key: str, *, keys: bool = False, proposed: str | None = None) -> None:
-    """Keep, drop, unsure, relabel and undo for these samples, as one action. `keys`: K, D, X and U press them.
+def verdict_bar(
+    opened: Dataset, sample_ids: Sequence[int], key: str, *, keys: bool = False, marked: bool = False, proposed: str | None = None
+) -> None:
+    """Keep, drop, unsure, relabel, tag and undo for these samples, as one action. `keys`: K, D, X and U press them.
 
-    `proposed` is a class that gets a button of its own.
+    `marked`: they are those marked in the grid called `key`. `proposed` is a class that gets a button of its own.
     """
-    ids, suffix = [int(i) for i in sample_ids], f"{key}-{_name(sample_ids)}"
-    done = reviews.reviewed(opened)
-    if len(ids) == 1:
+    ids, done = [int(i) for i in sample_ids], reviews.reviewed(opened)
+    suffix, place = (f"{key}-several", key) if marked else (f"{key}-{ids[0]}", None)  # a press that comes late finds its own sample
+    if not marked:
         st.text(standing(done, ids[0]))
-    row = st.container(horizontal=True, gap="small", vertical_alignment="bottom")
-    plain_buttons(row, opened, ids, suffix, keys, place=key)
+    row = st.container(horizontal=True, gap="small", vertical_alignment="center")
+    plain_buttons(row, opened, ids, suffix, keys, place=place)
     undo_button(row, opened, done, suffix, keys)
     if proposed is not None:
-        with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-            to = {"on_click": give, "args": (opened, ids, "relabel", proposed, None, key), "disabled": not ids}
-            st.button("Relabel to", key=f"proposed-{suffix}", type="primary", **to)
-            st.text(middle_cut(proposed))
-    class_box(opened, done, ids, suffix, place=key)
-    tag_box(opened, done, ids, suffix)
+        to = {"on_click": give, "args": (opened, ids, "relabel", proposed, None, place), "disabled": not ids}
+        row.button("Relabel to", key=f"proposed-{suffix}", type="primary", **to)
+        row.text(middle_cut(proposed))
+    with st.container(horizontal=True, gap="small"):  # side by side where there is room
+        class_box(opened, done, ids, suffix, place=place)
+        add_tag(opened, done, ids, suffix) if marked else tags(opened, done, ids[0], suffix)
     told()
-
-
-def _name(sample_ids: Sequence[int]) -> str:
-    """Names the buttons of a sample: a second press that comes late belongs to the sample it was meant for."""
-    return str(sample_ids[0]) if len(sample_ids) == 1 else "several"
 
 
 def plain_buttons(
@@ -75,18 +72,22 @@ def class_box(
     )  # fmt: skip
 
 
-def tag_box(opened: Dataset, done: reviews.Reviewed, ids: list[int], suffix: str) -> None:
-    """The tags of a sample, to add to and to take from; for several, one tag more. Verdicts stay as they are."""
-    common = {"key": f"tags-{suffix}-{done.log.length}", "accept_new_options": True, "disabled": not ids, "on_change": _give_tags}
-    if len(ids) == 1:
-        held = list(done.resolved.tags.get(ids[0], ()))
-        st.multiselect(
-            "Tags", done.tags, default=held, placeholder="none; type to add one", args=(opened, ids, common["key"], held), **common
-        )
-    else:
-        st.selectbox(
-            "Tag them", done.tags, index=None, placeholder="a tag, also a new one", args=(opened, ids, common["key"], []), **common
-        )
+def tags(opened: Dataset, done: reviews.Reviewed, sample_id: int, suffix: str) -> None:
+    """The tags of a sample, to add to and to take from. Verdicts stay as they are."""
+    held, key = list(done.resolved.tags.get(sample_id, ())), f"tags-{suffix}-{done.log.length}"
+    st.multiselect(
+        "Tags", done.tags, default=held, key=key, accept_new_options=True, placeholder="none; type to add one", on_change=_give_tags,
+        args=(opened, [sample_id], key, held),
+    )  # fmt: skip
+
+
+def add_tag(opened: Dataset, done: reviews.Reviewed, ids: list[int], suffix: str) -> None:
+    """One more tag for several samples."""
+    key = f"tags-{suffix}-{done.log.length}"
+    st.selectbox(
+        "Tag them", done.tags, index=None, key=key, accept_new_options=True, placeholder="a tag, also a new one", on_change=_give_tags,
+        args=(opened, ids, key, []), disabled=not ids,
+    )  # fmt: skip
 
 
 # in callbacks
@@ -105,21 +106,19 @@ def _give_tags(opened: Dataset, ids: list[int], widget: str, held: list[str]) ->
 def give(
     opened: Dataset, ids: list[int], verdict: str, class_name: str | None = None, following: int | None = None, place: str | None = None
 ) -> None:
-    """One action for all these samples. A second press of the same key adds nothing.
+    """One action for all these samples; a second press of the same key adds nothing.
 
     Then the queue goes on at `following`, and in the grid called `place` nothing is marked any more.
     """
-    if not ids:
-        return
-    held = reviews.reviewed(opened).resolved.by_id.get(ids[0]) if len(ids) == 1 else None
-    if held is None or (held.verdict, held.class_name) != (verdict, class_name):
+    by_id = reviews.reviewed(opened).resolved.by_id
+    if any(i not in by_id or (by_id[i].verdict, by_id[i].class_name) != (verdict, class_name) for i in ids):
         samples = data.identities(opened).samples(ids)
         by, why = reviews.reviewer(), reviews.reason()
         if not _acted(lambda: review.decide(data.cache(), opened.name, samples, verdict, class_name=class_name, by=by, why=why)):
             return
     if following is not None:
         state.set_widget(AT, following)
-    if place is not None and len(ids) > 1:
+    if place is not None:
         state.choose(place, ())
 
 
@@ -239,7 +238,7 @@ def marked(opened: Dataset, place: str, sample_ids: Sequence[int]) -> list[int]:
         st.markdown(f"**{words.count(len(ids), 'sample')} marked**")
         st.caption("A click marks a picture, with Shift all from the last one on.")
         st.button("Mark none", key=f"none-{place}", disabled=not ids, on_click=state.choose, args=(place, ()))
-        verdict_bar(opened, ids, place)
+        verdict_bar(opened, ids, place, marked=True)
     return ids
 
 

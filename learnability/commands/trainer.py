@@ -6,10 +6,12 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 from learnability.commands.arguments import cache_of, command
-from learnability.errors import Locked, TrainingError
+from learnability.errors import LearnabilityError, Locked, TrainingError
 from learnability.jobs.reasons import BUSY
+from learnability.store.files import write_json
 from learnability.store.locks import hold
 from learnability.store.runs import load_config
 
@@ -44,7 +46,8 @@ def run(args) -> int:
         with hold(cache, f"device-{devices.resolve(args.device)}", wait=1.0):
             for config in configs:
                 if not stop.asked:
-                    head = train(config, cache, args.device, args.threads, Lines(), stop, args.restart)
+                    lines = Lines(cache.run_folder(args.data, config.run_id))
+                    head = train(config, cache, args.device, args.threads, lines, stop, args.restart)
                     told(f"{config.run_id}: {head.state}, {head.looks} of {head.epochs} looks")
                     if head.state == "failed":
                         raise TrainingError(f"{config.run_id}: {head.reason}")
@@ -57,10 +60,13 @@ def run(args) -> int:
 class Lines:
     """Progress as lines of text, one at most every 10 seconds and one a phase that is new."""
 
-    def __init__(self, every: float = 10.0):
-        self.every, self.last, self.phase = every, -float("inf"), None
+    def __init__(self, folder: Path, every: float = 10.0):
+        self.folder, self.every = folder, every
+        self.last, self.phase = -float("inf"), None
 
     def __call__(self, done: int, total: int, phase: str = "", **shown) -> None:
+        if phase == "probe":
+            self._probes()
         now = time.monotonic()
         if now - self.last < self.every and (phase == self.phase or phase in ("train", "eval", "test")):
             return
@@ -69,6 +75,11 @@ class Lines:
             f"{time.strftime('%H:%M:%S')} {phase} {done:,} of {total:,} images"
             + "".join(f", {name} {value}" for name, value in shown.items())
         )
+
+    def _probes(self) -> None:
+        """The probe comes before the run is opened; while it lasts, silence is no stall."""
+        with contextlib.suppress(LearnabilityError, OSError):
+            write_json(self.folder / "progress.json", {"time": time.time(), "pid": os.getpid(), "phase": "probe"})
 
 
 def told(line: str) -> None:

@@ -48,25 +48,24 @@ def log_file(cache: Cache, data: str, name: str) -> Path:
 def spawn_job(cache: Cache, job: Job, token: str) -> subprocess.Popen:
     """Starts the trainer of a run, or a preparation."""
     log = log_file(cache, *job.key)
-    command = _trainer(job) if job.kind == "run" else _preparation(job)
-    command += ["--cache", str(cache.root)]
+    command = _trainer(cache, job) if job.kind == "run" else _preparation(cache, job)
     logs.note(log, f"[{time.strftime('%Y-%m-%d %H:%M:%S')}] learnability {' '.join(command)}")
     return spawned(command, log, cache, {TOKEN: token})
 
 
-def _trainer(job: Job) -> list[str]:
-    command = ["trainer", job.data, job.name, "--device", job.lane]
+def _trainer(cache: Cache, job: Job) -> list[str]:
+    command = ["trainer", job.data, job.name, "--device", job.lane, "--cache", str(cache.root)]
     if job.threads:
         command += ["--threads", str(job.threads)]
     return [*command, "--restart"] if job.asked.get("restart") else command
 
 
-def _preparation(job: Job) -> list[str]:
+def _preparation(cache: Cache, job: Job) -> list[str]:
+    """The source comes last, behind `--`: whatever it is called, it is no option."""
     asked = job.asked
-    command = ["prepare", asked.pop("source")]
-    for name, value in asked.items():
-        command += [f"--{name.replace('_', '-')}={value}"]
-    return command
+    source = asked.pop("source")
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in asked.items()]
+    return ["prepare", *options, "--cache", str(cache.root), "--", source]
 
 
 def spawned(arguments: list[str], log: Path, cache: Cache, variables: dict[str, str] | None = None) -> subprocess.Popen:

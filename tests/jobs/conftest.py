@@ -112,12 +112,6 @@ def place(digits_cache, tmp_path, monkeypatch):
     monkeypatch.setenv("ENGINE", "light")
     timeouts(monkeypatch)
     yield here
-    deadline = time.monotonic() + 3
-    while started_for(here.cache) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    for process in started_for(here.cache):
-        process.send_signal(signal.SIGTERM)
-    time.sleep(0.3)
     for process in started_for(here.cache):
         with contextlib.suppress(psutil.Error):
             process.send_signal(signal.SIGKILL)

@@ -92,7 +92,7 @@ def test_a_preparation_in_the_background(place, shell):
 def test_a_trainer_ends_with_the_number_of_its_signal_and_says_when_it_must_wait(place, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.environ["PYTHONPATH"] + os.pathsep + os.getcwd())
     command = [sys.executable, "-m", "learnability", "trainer", "digits", "--device", "cpu", "--cache", str(place.cache.root)]
-    config = place.config(epochs=60)
+    config = place.config(epochs=2000)
     create_run(place.cache, config)
     command.insert(5, config.run_id)
     for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):

@@ -249,10 +249,10 @@ def test_status_of_a_hundred_runs_takes_less_than_20_ms(place):
     assert told.queued == len([run_id for run_id in runs[60:] if place.job(run_id)])
     times = []
     for _ in range(20):
-        start = time.perf_counter()
+        start = time.thread_time()  # a busy machine does not count
         jobs.status(place.cache)
-        times.append(time.perf_counter() - start)
-    assert statistics.median(times) < 0.02 or min(times) < 0.02, times
+        times.append(time.thread_time() - start)
+    assert statistics.median(times) < 0.02, times
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(50):
         jobs.status(place.cache)

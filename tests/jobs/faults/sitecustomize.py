@@ -37,7 +37,3 @@ class _Replace(importlib.abc.MetaPathFinder):
 sys.meta_path.insert(0, _Replace())
 if os.environ.get("LEARNABILITY_TEST_PRIORITY") != "low":
     os.nice = lambda _more: 0  # tests of supervision on a busy machine: only the test of the priority itself lowers it
-sys.path.append("/tmp/cov")
-import coverage  # noqa
-
-coverage.process_startup()
