@@ -100,7 +100,7 @@ def draw(told: Numbers, made: Series, b: Series) -> None:
         help="Correlation after each class's mean is taken off. A high overall r with a low one here says: the classes differ, "
         "not the samples.",
     )
-    if told.nontrivial is not None:
+    if told.nontrivial is not None and told.nontrivial.N < told.N:
         st.markdown(
             f"Without the {told.N - told.nontrivial.N:,} samples that both always get right, or never: "
             f"**{_r(told.nontrivial.value)}** over {told.nontrivial.N:,}.",

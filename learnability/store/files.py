@@ -119,7 +119,8 @@ def read_json(path: Path) -> dict | list:
 def table_bytes(table: pa.Table, metadata: dict[str, str] | None = None) -> bytes:
     """`table` as Parquet with a checksum on each page and `metadata` beside the schema."""
     sink = pa.BufferOutputStream()
-    with_metadata = table.replace_schema_metadata({**(table.schema.metadata or {}), **(metadata or {})})
+    added = {key.encode(): value.encode() for key, value in (metadata or {}).items()}
+    with_metadata = table.replace_schema_metadata({**(table.schema.metadata or {}), **added})
     pq.write_table(with_metadata, sink, write_page_checksum=True, compression="zstd")
     return sink.getvalue().to_pybytes()
 

@@ -79,7 +79,8 @@ class Session:
         recorder = Recorder(len(self.material.ids_N), self.material.class_count, self.device)
         commits = Commits(writer, policy)
         pace = Pace(
-            lambda: self.stop.asked or writer.stop_asked,
+            self.stop,
+            lambda: writer.stop_asked,
             lambda **told: self._tell(writer, **told),
             self._plan(),
             config.epochs,

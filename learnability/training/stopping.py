@@ -41,7 +41,8 @@ class Dropped(BaseException):
 class Pace:
     """Follows the batches of a run: tells where it is, sees a wish to stop, and drops an epoch that cannot end in time.
 
-    asked   whether somebody wants the run to stop; called at most every `poll_s` seconds
+    stop    a wish to stop, seen at every batch
+    asked   whether there is another way that somebody asks; called at most every `poll_s` seconds
     tell    told where the run is (keyword arguments), at most every `tell_s` seconds
     grace_s an epoch that ends within this many seconds of a wish to stop is finished
     plan    phase -> number of batches of one epoch, in order
@@ -49,6 +50,7 @@ class Pace:
 
     def __init__(
         self,
+        stop: Stop,
         asked: Callable[[], bool],
         tell: Callable[..., None],
         plan: dict[str, int],
@@ -59,7 +61,7 @@ class Pace:
         grace_s: float = 20.0,
         clock: Callable[[], float] = time.monotonic,
     ):
-        self._asked, self._tell, self.plan, self.epochs = asked, tell, plan, epochs
+        self.stop, self._asked, self._tell, self.plan, self.epochs = stop, asked, tell, plan, epochs
         self.poll_s, self.tell_s, self.grace_s, self.clock = poll_s, tell_s, grace_s, clock
         self.stopping = False
         self.epoch = 0
@@ -74,10 +76,13 @@ class Pace:
     def poll(self) -> bool:
         """Whether the run is to stop."""
         now = self.clock()
-        if not self.stopping and now - self._polled >= self.poll_s:
-            self._polled = now
-            if self._asked():
-                self.stopping, self._stopping_since = True, now
+        if self.stopping:
+            return True
+        wanted = self.stop.asked
+        if not wanted and now - self._polled >= self.poll_s:
+            self._polled, wanted = now, self._asked()
+        if wanted:
+            self.stopping, self._stopping_since = True, now
         return self.stopping
 
     def through(self, phase: str, batches: Iterable) -> Iterator:

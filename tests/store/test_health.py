@@ -1,6 +1,7 @@
 """Locks, paths, label versions, score tables and what `doctor` finds in them."""
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -8,6 +9,7 @@ from learnability.config import RunConfig
 from learnability.errors import DamagedFile, InputError, NotFound
 from learnability.recording import SIGNALS
 from learnability.store.datasets import ensure_labels, label_versions, open_dataset, write_label_version
+from learnability.store.files import table_metadata, write_table
 from learnability.store.health import dataset_problems, run_problems
 from learnability.store.paths import Cache
 from learnability.store.scores import load_run_scores, load_scores, recipes, write_scores
@@ -114,6 +116,12 @@ def test_a_changed_pixel_is_found(digits):
         file.write(b"\x7f")
     (problem,) = dataset_problems(digits, "digits", version)
     assert "first sample 7" in problem
+
+
+def test_metadata_given_anew_takes_the_place_of_the_old(tmp_path):
+    write_table(tmp_path / "first.parquet", pa.table({"x": [1]}), {"looks": "1", "kept": "a"})
+    write_table(tmp_path / "second.parquet", pq.read_table(tmp_path / "first.parquet"), {"looks": "2"})
+    assert table_metadata(tmp_path / "second.parquet") == {"looks": "2", "kept": "a"}
 
 
 def test_label_versions_are_written_once(digits):

@@ -14,7 +14,7 @@ import safetensors.numpy
 
 from learnability.recording import SIGNALS
 from learnability.store.runs import load_features, load_recording, load_run
-from learnability.training import CommitPolicy, train
+from learnability.training import SPIN, CommitPolicy, train
 from tests.training.toy import OWN, make_toy
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,7 +23,14 @@ SELDOM = CommitPolicy(signals_s=1e9, scores_s=1e9, checkpoint_s=1e9, patience_s=
 
 def in_child(toy, fields: dict, kill: str | None = None) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "tests.training.child", str(toy.cache.root), json.dumps({**fields, "fingerprint": toy.fingerprint})]
-    outcome = subprocess.run(command + ([kill] if kill else []), cwd=ROOT, capture_output=True, text=True, timeout=280, env=os.environ)
+    outcome = subprocess.run(
+        command + ([kill] if kill else []),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        env={**os.environ, "GOMP_SPINCOUNT": SPIN},
+    )
     assert outcome.returncode == (-signal.SIGKILL if kill else 0), outcome.stderr
     return outcome
 

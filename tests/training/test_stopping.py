@@ -20,7 +20,7 @@ class Clock:
 def walked(plan: dict[str, int], seconds: dict[str, float], stop_after: int, grace: float, epochs: int = 1):
     """Batches walked through before an epoch was dropped, or all of them; the wish to stop comes at batch `stop_after`."""
     clock, walked = Clock(), []
-    pace = Pace(lambda: len(walked) >= stop_after, lambda **_: None, plan, epochs, poll_s=0, tell_s=1, grace_s=grace, clock=clock)
+    pace = Pace(Stop(), lambda: len(walked) >= stop_after, lambda **_: None, plan, epochs, poll_s=0, tell_s=1, grace_s=grace, clock=clock)
     for phase in plan:
         for batch in pace.through(phase, range(plan[phase])):
             walked.append((phase, batch))
@@ -43,7 +43,7 @@ def test_the_passes_after_the_updates_count_too():
 
 def test_an_epoch_that_turns_out_slower_is_dropped_at_the_end_of_the_grace():
     clock, done = Clock(), []
-    pace = Pace(lambda: len(done) >= 5, lambda **_: None, {"train": 10}, 1, poll_s=0, grace_s=20, clock=clock)
+    pace = Pace(Stop(), lambda: len(done) >= 5, lambda **_: None, {"train": 10}, 1, poll_s=0, grace_s=20, clock=clock)
     with pytest.raises(Dropped):
         for batch in pace.through("train", range(10)):
             done.append(batch)
@@ -53,13 +53,27 @@ def test_an_epoch_that_turns_out_slower_is_dropped_at_the_end_of_the_grace():
 
 def test_a_wish_is_polled_seldom_and_where_the_run_is_is_told_seldom():
     clock, asked, told = Clock(), [], []
-    pace = Pace(lambda: bool(asked.append(clock.now)), lambda **now: told.append(now), {"train": 100}, 2, poll_s=0.2, tell_s=1, clock=clock)
+    pace = Pace(
+        Stop(), lambda: bool(asked.append(clock.now)), lambda **now: told.append(now), {"train": 100}, 2, poll_s=0.2, tell_s=1, clock=clock
+    )
     for _ in pace.through("train", range(100)):
         clock.now += 0.05
     assert 20 <= len(asked) <= 26 and 4 <= len(told) <= 7
     assert [now["step"] for now in told] == sorted(now["step"] for now in told)
     assert told[-1]["steps"] == 200 and told[-1]["phase"] == "train"
     assert told[-1]["step_s"] == pytest.approx(0.05) and told[-1]["eta_s"] == pytest.approx((200 - told[-1]["step"]) * 0.05)
+
+
+def test_a_wish_of_the_process_itself_is_seen_at_the_next_batch():
+    stop, clock, done = Stop(), Clock(), []
+    pace = Pace(stop, lambda: False, lambda **_: None, {"train": 100}, 1, poll_s=1e9, grace_s=0, clock=clock)
+    with pytest.raises(Dropped):
+        for batch in pace.through("train", range(100)):
+            done.append(batch)
+            clock.now += 1
+            if batch == 41:
+                stop.ask(signal.SIGTERM)
+    assert len(done) == 42 and stop.signal == signal.SIGTERM
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
