@@ -33,7 +33,7 @@ FLOOR = {
     "ui.frame": 7,
     "pages": 7,
     "learnability.__main__": 7,
-    "learnability.commands": 7,
+    "learnability.commands": 6,
     "bench": 7,
     "app": 8,
 }
