@@ -79,6 +79,10 @@ def seconds(code: str, *arguments: str) -> float:
     return float(subprocess.check_output([sys.executable, "-c", code, *arguments], text=True, env=environment))
 
 
+def told(column: tuple[float, ...]) -> str:
+    return f"{statistics.median(column):.2f} s ({min(column):.2f}-{max(column):.2f})"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=600)
@@ -94,14 +98,15 @@ def main() -> None:
         for repeat in range(options.repeats):
             plain, plain_both = seconds(PLAIN, source, "0"), seconds(PLAIN, source, "1")
             rows.append((plain, plain_both, seconds(OURS, source, str(Path(top, f"cache{repeat}")), str(options.workers))))
-    pixels, both, ours = (statistics.median(row[i] for row in rows) for i in range(3))
-    spread = (min(row[2] for row in rows), max(row[2] for row in rows))
-    print("| images | pixels only, plain loop | with thumbnails, plain loop | prepare | spread | images/s | times the loops |")
+    pixels, both, ours = zip(*rows, strict=True)
+    middle, best = [[choose(column) for column in (pixels, both, ours)] for choose in (statistics.median, min)]
+    print("| images | pixels only, plain loop | with thumbnails, plain loop | prepare | images/s | times the loops | of the fastest |")
     print("|---|---|---|---|---|---|---|")
     print(
-        f"| {options.images} x {options.size}, {mean_size / 1000:.0f} kB | {pixels:.2f} s | {both:.2f} s "
-        f"| {ours:.2f} s, {options.workers} workers | {spread[0]:.2f}-{spread[1]:.2f} s | {options.images / ours:.0f} "
-        f"| {pixels / ours:.2f}, {both / ours:.2f} |"
+        f"| {options.images} x {options.size}, {mean_size / 1000:.0f} kB | {told(pixels)} | {told(both)} "
+        f"| {told(ours)}, {options.workers} workers "
+        f"| {options.images / middle[2]:.0f} | {middle[0] / middle[2]:.2f}, {middle[1] / middle[2]:.2f} "
+        f"| {best[0] / best[2]:.2f}, {best[1] / best[2]:.2f} |"
     )
     print(
         f"\n{date.today()}, {platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, "

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui import data, details, empty, headline, listing, one_sample, review_verdicts, state
+from ui import data, details, empty, headline, listing, one_sample, review_verdicts, shortcuts, state
 
 now, found = empty.chosen()
 made = empty.series_or_stop(now, found, now.a, "Sample")
@@ -19,8 +19,8 @@ def walking(sample_id: int) -> None:
     row.button("Back to the list" if walk else "To the gallery", key="back", icon=":material/arrow_back:", on_click=state.back_to_list)
     previous = walk[at - 1] if at else None
     following = walk[at + 1] if at is not None and at + 1 < len(walk) else None
-    row.button("Previous", key="previous", disabled=previous is None, on_click=state.set_widget, args=("id", previous), shortcut="Left")
-    row.button("Next", key="next", disabled=following is None, on_click=state.set_widget, args=("id", following), shortcut="Right")
+    row.button("Previous `←`", key="previous", disabled=previous is None, on_click=state.set_widget, args=("id", previous))
+    row.button("Next `→`", key="next", disabled=following is None, on_click=state.set_widget, args=("id", following))
     if at is not None:
         row.text(f"{at + 1:,} of {len(walk):,}: {said}")
 
@@ -44,6 +44,7 @@ with left:
     one_sample.duplicates(opened, sample_id)
 with right:
     review_verdicts.verdict_bar(opened, [sample_id], "sample", keys=True)
+    shortcuts.shortcuts(review_verdicts.letters(f"sample-{sample_id}") | {"ArrowLeft": "previous", "ArrowRight": "next"})
     st.subheader("What the networks predicted", anchor=False)
     details.strip(opened, several, sample_id, "strip")
     one_sample.trajectories(opened, several, sample_id)

@@ -40,7 +40,8 @@ def _actions(row, opened: Dataset, made: Series, b: Series, shapes: lasso.Shapes
     row.button("Show all in the gallery", key="show-all", on_click=state.leave_note, args=("gallery",), kwargs=params, type="primary")
     row.button("Send to review", key="to-review", on_click=state.leave_note, args=("review",), kwargs=params)
     with row.popover("Tag"):
-        review_verdicts.add_tag(opened, reviews.reviewed(opened), ids.tolist(), "selected")
+        target = review_verdicts.Target(ids=tuple(ids.tolist()), key="selected", marked=True).draw()
+        review_verdicts.add_tag(opened, reviews.reviewed(opened), target)
         review_verdicts.told()
     with row.popover("Save selection"):
         save(opened, ids, f"area of the pair plot of {made.id} and {b.id}, {made.metric} and {b.metric}", "selected")

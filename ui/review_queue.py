@@ -10,7 +10,7 @@ from PIL import Image
 from learnability.charts.style import middle_cut
 from learnability.datasets import Dataset
 from learnability.errors import LearnabilityError
-from ui import data, details, gallery, headline, one_sample, pictures, review_verdicts, reviews, state, words
+from ui import data, details, gallery, headline, one_sample, pictures, review_verdicts, reviews, shortcuts, state, words
 
 SIDE = 352  # px, the largest side of the picture
 MOST = 9  # proposals: keys 1 to 9
@@ -68,11 +68,13 @@ def draw(opened: Dataset, found: reviews.Suspects, ids: np.ndarray) -> None:
     place = at(left_ids, ids)
     sample_id = int(left_ids[place])
     before, after = (int(left_ids[i]) if 0 <= i < len(left_ids) else None for i in (place - 1, place + 1))
-    following = after if after is not None else before
+    target = review_verdicts.Target(ids=(sample_id,), key="queue", following=after if after is not None else before).draw()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         turning(place, len(left_ids), before, after)
-        review_verdicts.plain_buttons(st, opened, [sample_id], f"queue-{sample_id}", True, following)
-        review_verdicts.undo_button(st, opened, done, f"queue-{sample_id}", True)
+        review_verdicts.plain_buttons(st, opened, target, True)
+        review_verdicts.undo_button(st, opened, done, target.suffix, True)
+    takes = {str(number): f"relabel-{number}-{target.suffix}" for number in range(1, 10)}
+    shortcuts.shortcuts(review_verdicts.letters(target.suffix) | takes | {"ArrowLeft": f"before-{before}", "ArrowRight": f"after-{after}"})
     review_verdicts.told()
     seen, decide, evidence = st.columns([35, 33, 36], gap="medium")
     with seen:
@@ -82,7 +84,7 @@ def draw(opened: Dataset, found: reviews.Suspects, ids: np.ndarray) -> None:
         )
     near = neighbour_labels(opened, found, sample_id)
     with decide:
-        classes(opened, done, found, sample_id, near, following)
+        classes(opened, done, found, target, near)
     with evidence:
         st.markdown("**What the networks predicted**")
         details.strip(opened, [found.suspicion], sample_id, "strip-review")
@@ -119,6 +121,7 @@ def nothing_left(opened: Dataset, done: reviews.Reviewed, count: int) -> None:
     st.markdown(f"All {count:,} have a verdict. Take the corrected labels with you, or train on them." if count else "The list is empty.")
     row = st.container(horizontal=True)
     review_verdicts.undo_button(row, opened, done, "empty", True)
+    shortcuts.shortcuts({"u": "undo-empty"})
     if row.button("Export", key="to-export", type="primary", on_click=state.set_widget, args=("queue", "Export")):
         st.rerun()
 
@@ -126,8 +129,8 @@ def nothing_left(opened: Dataset, done: reviews.Reviewed, count: int) -> None:
 def turning(place: int, count: int, before: int | None, after: int | None) -> None:
     """Through the queue without deciding."""
     to = {"on_click": state.set_widget}
-    st.button("Back", key=f"before-{before}", disabled=before is None, args=(review_verdicts.AT, before), shortcut="Left", **to)
-    st.button("Skip", key=f"after-{after}", disabled=after is None, args=(review_verdicts.AT, after), shortcut="Right", **to)
+    st.button("Back `←`", key=f"before-{before}", disabled=before is None, args=(review_verdicts.AT, before), **to)
+    st.button("Skip `→`", key=f"after-{after}", disabled=after is None, args=(review_verdicts.AT, after), **to)
     st.text(f"{place + 1:,} of {count:,}", width=110)
 
 
@@ -154,10 +157,10 @@ def picture(opened: Dataset, done: reviews.Reviewed, found: reviews.Suspects, sa
 
 
 def classes(
-    opened: Dataset, done: reviews.Reviewed, found: reviews.Suspects, sample_id: int, near: np.ndarray | None, following: int | None
+    opened: Dataset, done: reviews.Reviewed, found: reviews.Suspects, target: review_verdicts.Target, near: np.ndarray | None
 ) -> None:
     """The classes it may belong to, each with its key and with what speaks for it; and any other class."""
-    suffix = f"queue-{sample_id}"
+    (sample_id,) = target.ids
     st.markdown("**It is rather**", help="At how many looks the networks named the class, and how many of the nearest neighbours bear it.")
     named_K = predicted(opened, found, sample_id)
     offered = proposals(
@@ -167,11 +170,11 @@ def classes(
         name = headline.class_name(opened, one.label)
         press, told = st.columns([24, 76], gap="small", vertical_alignment="center")
         press.button(
-            "Take", key=f"relabel-{number}-{suffix}", shortcut=str(number), on_click=review_verdicts.give,
-            args=(opened, [sample_id], "relabel", name, following),
+            f"Take `{number}`", key=f"relabel-{number}-{target.suffix}", on_click=review_verdicts.give,
+            args=(opened, target, "relabel", name),
         )  # fmt: skip
         told.text(middle_cut(name, 40) + (f"\n{one.said}" if one.said else ""))
-    review_verdicts.class_box(opened, done, [sample_id], suffix, following)
+    review_verdicts.class_box(opened, done, target)
 
 
 def predicted(opened: Dataset, found: reviews.Suspects, sample_id: int) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Giving verdicts and taking them back, wherever samples are shown. Every action is on disk before the next picture appears."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import streamlit as st
@@ -16,41 +17,61 @@ BUTTONS = (
     ("unsure", "Unsure", "X", "Looked at, not decided: it leaves the queue and keeps its label."),
 )
 PAST = {"keep": "kept", "drop": "dropped", "unsure": "unsure", "relabel": "relabelled"}
-NOTE, MINE, AT = "review_note", "review_mine", "review_at"  # what a session remembers of its own review
+NOTE, MINE, AT, DRAWN = "review_note", "review_mine", "review_at", "review_drawn"  # what a session remembers of its own review
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Target:
+    """The samples that a press decides, as they were drawn."""
+
+    ids: tuple[int, ...]
+    key: str  # where they are drawn
+    following: int | None = None  # the sample that the queue shows next
+    marked: bool = False  # those marked in the grid called `key`
+
+    @property
+    def suffix(self) -> str:
+        return f"{self.key}-several" if self.marked else f"{self.key}-{self.ids[0]}"
+
+    def draw(self) -> "Target":
+        """Notes that they stand on the page: a press that comes late, or from a button on its way out, decides nothing."""
+        state.set_widget(f"{DRAWN}-{self.key}", self.ids)
+        return self
+
+    @property
+    def stands(self) -> bool:
+        return bool(self.ids) and state.widget(f"{DRAWN}-{self.key}") == self.ids
 
 
 def verdict_bar(
     opened: Dataset, sample_ids: Sequence[int], key: str, *, keys: bool = False, marked: bool = False, proposed: str | None = None
 ) -> None:
-    """Keep, drop, unsure, relabel, tag and undo for these samples, as one action. `keys`: K, D, X and U press them.
+    """Keep, drop, unsure, relabel, tag and undo for these samples, as one action. `keys`: their letters stand on them.
 
     `marked`: they are those marked in the grid called `key`. `proposed` is a class that gets a button of its own.
     """
-    ids, done = [int(i) for i in sample_ids], reviews.reviewed(opened)
-    suffix, place = (f"{key}-several", key) if marked else (f"{key}-{ids[0]}", None)  # a press that comes late finds its own sample
+    done, target = reviews.reviewed(opened), Target(ids=tuple(int(i) for i in sample_ids), key=key, marked=marked).draw()
     if not marked:
-        st.text(standing(done, ids[0]))
+        st.text(standing(done, target.ids[0]))
     row = st.container(horizontal=True, gap="small", vertical_alignment="center")
-    plain_buttons(row, opened, ids, suffix, keys, place=place)
-    undo_button(row, opened, done, suffix, keys)
+    plain_buttons(row, opened, target, keys)
+    undo_button(row, opened, done, target.suffix, keys)
     if proposed is not None:
-        to = {"on_click": give, "args": (opened, ids, "relabel", proposed, None, place), "disabled": not ids}
-        row.button("Relabel to", key=f"proposed-{suffix}", type="primary", **to)
+        to = {"on_click": give, "args": (opened, target, "relabel", proposed), "disabled": not target.ids}
+        row.button("Relabel to", key=f"proposed-{target.suffix}", type="primary", **to)
         row.text(middle_cut(proposed))
     with st.container(horizontal=True, gap="small"):  # side by side where there is room
-        class_box(opened, done, ids, suffix, place=place)
-        add_tag(opened, done, ids, suffix) if marked else tags(opened, done, ids[0], suffix)
+        class_box(opened, done, target)
+        add_tag(opened, done, target) if marked else tags(opened, done, target)
     told()
 
 
-def plain_buttons(
-    row, opened: Dataset, ids: list[int], suffix: str, keys: bool, following: int | None = None, place: str | None = None
-) -> None:
+def plain_buttons(row, opened: Dataset, target: Target, keys: bool) -> None:
     """Keep, drop and unsure."""
     for verdict, label, letter, said in BUTTONS:
         row.button(
-            label, key=f"{verdict}-{suffix}", help=said, disabled=not ids, shortcut=letter if keys else None,
-            on_click=give, args=(opened, ids, verdict, None, following, place),
+            f"{label} `{letter}`" if keys else label, key=f"{verdict}-{target.suffix}", help=said, disabled=not target.ids,
+            on_click=give, args=(opened, target, verdict),
         )  # fmt: skip
 
 
@@ -58,75 +79,76 @@ def undo_button(row, opened: Dataset, done: reviews.Reviewed, suffix: str, keys:
     last = last_action(done)
     said = "Nothing to take back." if last is None else f"Takes back your last action as a whole: {summary(last, with_class=False)}."
     to = {"on_click": take_back, "args": (opened, last and last.id)}
-    row.button("Undo", key=f"undo-{suffix}", help=said, disabled=last is None, icon=":material/undo:", shortcut="U" if keys else None, **to)
+    label = "Undo `U`" if keys else "Undo"
+    row.button(label, key=f"undo-{suffix}", help=said, disabled=last is None, icon=":material/undo:", **to)
 
 
-def class_box(
-    opened: Dataset, done: reviews.Reviewed, ids: list[int], suffix: str, following: int | None = None, place: str | None = None
-) -> None:
+def letters(suffix: str) -> dict[str, str]:
+    """The keys of these buttons, for `shortcuts`."""
+    return {letter.lower(): f"{verdict}-{suffix}" for verdict, _, letter, _ in BUTTONS} | {"u": f"undo-{suffix}"}
+
+
+def class_box(opened: Dataset, done: reviews.Reviewed, target: Target) -> None:
     """Relabels as soon as a class is chosen; a name that is not there yet becomes a new class."""
     st.selectbox(
-        "Relabel to", done.classes, index=None, key=f"class-{suffix}", disabled=not ids, accept_new_options=True, filter_mode="contains",
-        placeholder="type to find a class, or to name a new one", on_change=_give_class,
-        args=(opened, ids, f"class-{suffix}", following, place),
+        "Relabel to", done.classes, index=None, key=f"class-{target.suffix}", disabled=not target.ids, accept_new_options=True,
+        filter_mode="contains", placeholder="type to find a class, or to name a new one", on_change=_give_class,
+        args=(opened, target, f"class-{target.suffix}"),
     )  # fmt: skip
 
 
-def tags(opened: Dataset, done: reviews.Reviewed, sample_id: int, suffix: str) -> None:
+def tags(opened: Dataset, done: reviews.Reviewed, target: Target) -> None:
     """The tags of a sample, to add to and to take from. Verdicts stay as they are."""
-    held, key = list(done.resolved.tags.get(sample_id, ())), f"tags-{suffix}-{done.log.length}"
+    held, key = list(done.resolved.tags.get(target.ids[0], ())), f"tags-{target.suffix}-{done.log.length}"
     st.multiselect(
         "Tags", done.tags, default=held, key=key, accept_new_options=True, placeholder="none; type to add one", on_change=_give_tags,
-        args=(opened, [sample_id], key, held),
+        args=(opened, target, key, held),
     )  # fmt: skip
 
 
-def add_tag(opened: Dataset, done: reviews.Reviewed, ids: list[int], suffix: str) -> None:
+def add_tag(opened: Dataset, done: reviews.Reviewed, target: Target) -> None:
     """One more tag for several samples."""
-    key = f"tags-{suffix}-{done.log.length}"
+    key = f"tags-{target.suffix}-{done.log.length}"
     st.selectbox(
         "Tag them", done.tags, index=None, key=key, accept_new_options=True, placeholder="a tag, also a new one", on_change=_give_tags,
-        args=(opened, ids, key, []), disabled=not ids,
+        args=(opened, target, key, []), disabled=not target.ids,
     )  # fmt: skip
 
 
 # in callbacks
 
 
-def _give_tags(opened: Dataset, ids: list[int], widget: str, held: list[str]) -> None:
+def _give_tags(opened: Dataset, target: Target, widget: str, held: list[str]) -> None:
     chosen = state.widget(widget)
     wanted = [chosen] if isinstance(chosen, str) else [one for one in chosen or () if isinstance(one, str)]
     add, remove = [tag for tag in wanted if tag not in held], [tag for tag in held if tag not in wanted]
-    if add or remove:
+    if target.stands and (add or remove):
         told = {"add": add, "remove": remove, "by": reviews.reviewer(), "why": reviews.reason()}
-        samples = data.identities(opened).samples(ids)
+        samples = data.identities(opened).samples(target.ids)
         _acted(lambda: review.tag(data.cache(), opened.name, samples, **told))
 
 
-def give(
-    opened: Dataset, ids: list[int], verdict: str, class_name: str | None = None, following: int | None = None, place: str | None = None
-) -> None:
-    """One action for all these samples; a second press of the same key adds nothing.
-
-    Then the queue goes on at `following`, and in the grid called `place` nothing is marked any more.
-    """
+def give(opened: Dataset, target: Target, verdict: str, class_name: str | None = None) -> None:
+    """One action for all these samples; a second press of the same key adds nothing. Then the queue goes on, or no mark is left."""
+    if not target.stands:
+        return
     by_id = reviews.reviewed(opened).resolved.by_id
-    if any(i not in by_id or (by_id[i].verdict, by_id[i].class_name) != (verdict, class_name) for i in ids):
-        samples = data.identities(opened).samples(ids)
+    if any(i not in by_id or (by_id[i].verdict, by_id[i].class_name) != (verdict, class_name) for i in target.ids):
+        samples = data.identities(opened).samples(target.ids)
         by, why = reviews.reviewer(), reviews.reason()
         if not _acted(lambda: review.decide(data.cache(), opened.name, samples, verdict, class_name=class_name, by=by, why=why)):
             return
-    if following is not None:
-        state.set_widget(AT, following)
-    if place is not None:
-        state.choose(place, ())
+    if target.following is not None:
+        state.set_widget(AT, target.following)
+    if target.marked:
+        state.choose(target.key, ())
 
 
-def _give_class(opened: Dataset, ids: list[int], widget: str, following: int | None, place: str | None) -> None:
+def _give_class(opened: Dataset, target: Target, widget: str) -> None:
     chosen = state.widget(widget)
     state.set_widget(widget, None)
     if isinstance(chosen, str):
-        give(opened, ids, "relabel", chosen, following, place)
+        give(opened, target, "relabel", chosen)
 
 
 def merge(opened: Dataset, class_name: str | None, into: str | None) -> None:

@@ -16,14 +16,14 @@ from learnability.store.paths import Cache
 from tests.browser.conftest import group, serving
 from tests.browser.test_walk import IMAGES
 
-SHOWN = "[class*='st-key-keep-queue-']"
+SHOWN = "[class*='st-key-keep-queue-']:not([data-retained])"  # Streamlit keeps an element that leaves, hidden, for a while
 KEYS = "KDX12"
 
 
-@pytest.fixture(scope="module")
-def reviewing(many_root, tmp_path_factory):
+@pytest.fixture
+def reviewing(many_root, tmp_path):
     """(address, cache) of a dashboard whose cache may be changed."""
-    root = tmp_path_factory.mktemp("review") / "cache"
+    root = tmp_path / "cache"
     shutil.copytree(many_root, root)
     with serving(root, root.parent / "server.log") as address:
         yield address, Cache(root)
@@ -35,8 +35,16 @@ def shown(page) -> int:
 
 
 def gone(page, sample_id: int) -> None:
-    page.locator(f".st-key-keep-queue-{sample_id}").wait_for(state="detached", timeout=60_000)
-    page.locator(SHOWN).first.wait_for(timeout=60_000)
+    """Waits until the next sample stands alone."""
+    page.wait_for_function(
+        "([shown, old]) => { const all = document.querySelectorAll(shown); return all.length === 1 && !all[0].matches(old) }",
+        arg=[SHOWN, f".st-key-keep-queue-{sample_id}"],
+        timeout=60_000,
+    )
+
+
+def back(page, sample_id: int) -> None:
+    page.locator(f".st-key-keep-queue-{sample_id}:not([data-retained])").wait_for(timeout=60_000)
 
 
 def decided(page) -> str:
@@ -60,11 +68,11 @@ def test_twenty_reviews_by_keyboard_reach_the_exported_files(reviewing, watched)
 
     last, _ = walked.pop()
     page.keyboard.press("u")
-    page.locator(f".st-key-keep-queue-{last}").wait_for(timeout=60_000)
+    back(page, last)
     page.keyboard.press("ArrowRight")
     gone(page, last)
     page.keyboard.press("ArrowLeft")
-    page.locator(f".st-key-keep-queue-{last}").wait_for(timeout=60_000)
+    back(page, last)
     box = page.locator(f".st-key-class-queue-{last} input")
     box.click()
     page.keyboard.type("kdx scribble 12")

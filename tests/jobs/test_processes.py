@@ -100,9 +100,8 @@ def test_a_family_is_found_by_session_and_token_and_ended_to_the_last(tmp_path):
     script = "sleep 61 & (setsid sleep 62 &) ; env -u LEARNABILITY_JOB sleep 63 & wait"
     leader = subprocess.Popen(["bash", "-c", script], start_new_session=True, env={**os.environ, TOKEN: token})
     process = Process.of(leader.pid)
-    found = until(lambda: len(all_of_it := family(process, token)) >= 4 and all_of_it)
-    assert found[-1] == process, "the leader is the last"
-    assert len(with_token(token)) == len(found) - 1, "one of them forgot the token, and is found by the session"
+    until(lambda: len(family(process, token)) >= 4 and len(with_token(token)) == len(family(process, token)) - 1)
+    assert family(process, token)[-1] == process, "the leader is the last; one forgot the token and is found by the session"
     assert end_family(process, token) >= 4
     assert not family(process, token)
     assert leader.wait(5) == -signal.SIGKILL

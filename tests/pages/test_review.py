@@ -137,13 +137,19 @@ def test_a_second_tab_and_a_reload_see_what_was_decided(no_run, open_page):
     assert current(other) == shown and len(actions(no_run)) == 2
 
 
-def test_a_key_pressed_twice_decides_once(no_run):
+def test_a_press_that_comes_twice_or_late_decides_nothing(no_run):
     opened = open_dataset(no_run, "digits")
+    one, other, both = (review_verdicts.Target(ids=ids, key="here", marked=len(ids) > 1) for ids in ((5,), (6,), (5, 6)))
+    one.draw()
     for verdict in ("keep", "keep", "drop", "drop"):
-        review_verdicts.give(opened, [5], verdict)
+        review_verdicts.give(opened, one, verdict)
     assert [action.verdict for action in actions(no_run)] == ["keep", "drop"]
+    other.draw()
+    review_verdicts.give(opened, one, "keep")  # the button of the sample before, still on its way out
+    assert len(actions(no_run)) == 2
+    both.draw()
     for _ in range(2):
-        review_verdicts.give(opened, [5, 6], "drop")
+        review_verdicts.give(opened, both, "drop")
     assert [len(action.samples) for action in actions(no_run)] == [1, 1, 2]
 
 
