@@ -36,7 +36,8 @@ from torch.nn import functional as F
 from learnability.config import RunConfig
 from learnability.training import devices
 from learnability.training.architectures import build
-from learnability.training.batches import Images, batches, channel_statistics, order, views
+from learnability.training.batches import batches, channel_statistics, order, views
+from learnability.training.images import Images
 from learnability.training.loop import sgd, train_epoch
 from learnability.training.probe import fastest_way
 from learnability.training.recorder import Recorder

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from learnability.curriculum import PURPOSES, words
+from learnability.training.images import PAD, Images
 
-PAD = 4  # zeros around an image before it is cropped, in pixels
 _CHUNK = 1 << 26  # bytes of images looked at in one piece
 
 
@@ -62,55 +62,18 @@ def channel_statistics(images: np.ndarray) -> tuple[list[float], list[float]]:
     return (means / 255).tolist(), np.maximum(deviations / 255, 1 / 255).tolist()
 
 
-class Images:
-    """Rows of a mapped (rows, H, W, C) uint8 array, cut and normalised into (B, C, H, W) float32 batches on `device`.
-
-    `resident` keeps all rows on the device; else each batch is read from the array. The batches are the same.
-    """
-
-    def __init__(self, images: np.ndarray, ids_n: np.ndarray, mean, std, device: torch.device, layout: str, resident: bool | None = None):
-        self.images, self.ids_n, self.device, self.layout = images, ids_n, device, layout
-        self.H, self.W, self.C = images.shape[1:]
-        deviations = torch.tensor(std, dtype=torch.float64)
-        self.scale = (1 / (255 * deviations)).float().to(device)
-        self.shift = (-torch.tensor(mean, dtype=torch.float64) / deviations).float().to(device)
-        self.rows, self.columns = torch.arange(self.H, device=device), torch.arange(self.W, device=device)
-        if resident is None:
-            resident = len(ids_n) * (self.H + 2 * PAD) * (self.W + 2 * PAD) * self.C < free_memory(device) / 2
-        self.padded = self._read(np.arange(len(ids_n))) if resident else None
-
-    def __call__(self, rows_B: torch.Tensor, y_B: torch.Tensor, x_B: torch.Tensor, flip_B: torch.Tensor) -> torch.Tensor:
-        """(B, C, H, W) float32: window (y, x) of each padded image, mirrored where `flip_B`, then normalised."""
-        padded = self._read(rows_B.cpu().numpy()) if self.padded is None else self.padded.index_select(0, rows_B)
-        B, Hp, Wp, C = padded.shape
-        y_BH = self.rows + y_B[:, None]
-        x_BW = torch.where(flip_B[:, None], self.W - 1 - self.columns, self.columns) + x_B[:, None]
-        image_B = torch.arange(B, device=self.device)
-        place_BHW = ((image_B * Hp)[:, None] + y_BH)[:, :, None] * Wp + x_BW[:, None, :]
-        pixels = padded.view(-1, C).index_select(0, place_BHW.view(-1)).view(B, self.H, self.W, C)
-        images = pixels.float().mul_(self.scale).add_(self.shift).permute(0, 3, 1, 2)
-        return images.contiguous(memory_format=torch.channels_last if self.layout == "channels_last" else torch.contiguous_format)
-
-    def _read(self, rows: np.ndarray) -> torch.Tensor:
-        """(n, H + 8, W + 8, C) uint8 on the device, zeros around."""
-        shape = (len(rows), self.H + 2 * PAD, self.W + 2 * PAD, self.C)
-        padded = torch.zeros(shape, dtype=torch.uint8)
-        inner = padded.numpy()[:, PAD:-PAD, PAD:-PAD]
-        step = max(1, _CHUNK // (self.H * self.W * self.C))
-        for start in range(0, len(rows), step):
-            inner[start : start + step] = self.images[self.ids_n[rows[start : start + step]]]
-        return padded.to(self.device)
-
-
 def batches(
     images: Images, labels_n: torch.Tensor, order_n: np.ndarray, views_n: Views, batch_size: int
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
     """(rows, images, labels) of each batch, in order; the last one may be smaller, and is neither dropped nor filled."""
-    rows_n = torch.from_numpy(order_n).to(images.device)
-    place_n = [torch.from_numpy(values[order_n]).to(images.device) for values in (views_n.y_n, views_n.x_n, views_n.flip_n)]
-    for start in range(0, len(order_n), batch_size):
-        rows_B = rows_n[start : start + batch_size]
-        yield rows_B, images(rows_B, *(values[start : start + batch_size] for values in place_n)), labels_n[rows_B]
+    ends = [min(start + batch_size, len(order_n)) for start in range(0, len(order_n), batch_size)]
+    places = images.places(order_n, ends)
+    rows_n, places_n = (torch.from_numpy(values).to(images.device) for values in (order_n, places.places_n))
+    cuts_n = [torch.from_numpy(values[order_n]).to(images.device) for values in (views_n.y_n, views_n.x_n, views_n.flip_n)]
+    for number, (start, end) in enumerate(zip([0, *ends], ends, strict=False)):
+        places.ready(number)
+        rows_B = rows_n[start:end]
+        yield rows_B, images(places_n[start:end], *(values[start:end] for values in cuts_n)), labels_n[rows_B]
 
 
 def plain_batches(images: Images, labels_n: torch.Tensor, batch_size: int, rows: np.ndarray | None = None):
@@ -118,14 +81,3 @@ def plain_batches(images: Images, labels_n: torch.Tensor, batch_size: int, rows:
     ids_n = images.ids_n
     chosen = np.arange(len(ids_n)) if rows is None else rows
     return batches(images, labels_n, chosen, views(0, 0, ids_n, "none"), batch_size)
-
-
-def free_memory(device: torch.device) -> int:
-    """Bytes that can still be taken on the device."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    if device.type == "mps":
-        return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
-    import psutil
-
-    return psutil.virtual_memory().available

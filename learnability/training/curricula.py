@@ -16,7 +16,8 @@ from learnability.errors import ConfigError, NotFound
 from learnability.store.files import read_table
 from learnability.store.identity import identities
 from learnability.store.paths import Cache
-from learnability.training.batches import Images, views
+from learnability.training.batches import views
+from learnability.training.images import Images
 
 RANDOM = "random"
 
@@ -61,12 +62,15 @@ def paced_batches(
     images: Images, labels_N: torch.Tensor, schedule: Schedule, seed: int, augment: str, epoch: int
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
     """(rows, images, labels) of the updates of an epoch; views are drawn anew at every pass over the pool."""
-    known, passes = -1, schedule.passes[:, 0]
-    for step in range(epoch * schedule.epoch_length, (epoch + 1) * schedule.epoch_length):
-        current = int(np.searchsorted(passes, step, side="right")) - 1
+    known, passes, first = -1, schedule.passes[:, 0], epoch * schedule.epoch_length
+    chosen = [np.searchsorted(images.ids_n, schedule.batch(step)) for step in range(first, first + schedule.epoch_length)]
+    rows_n, ends = np.concatenate(chosen), np.cumsum([len(rows) for rows in chosen])
+    places = images.places(rows_n, ends)
+    for number, rows in enumerate(chosen):
+        current = int(np.searchsorted(passes, first + number, side="right")) - 1
         if current != known:
             known, seen = current, views(seed, current, images.ids_n, augment)
-        rows = np.searchsorted(images.ids_n, schedule.batch(step))
-        rows_B = torch.from_numpy(rows).to(images.device)
-        places = [torch.from_numpy(values[rows]).to(images.device) for values in (seen.y_n, seen.x_n, seen.flip_n)]
-        yield rows_B, images(rows_B, *places), labels_N[rows_B]
+        places.ready(number)
+        rows_B, places_B = (torch.from_numpy(a).to(images.device) for a in (rows, places.places_n[ends[number] - len(rows) : ends[number]]))
+        cuts = [torch.from_numpy(values[rows]).to(images.device) for values in (seen.y_n, seen.x_n, seen.flip_n)]
+        yield rows_B, images(places_B, *cuts), labels_N[rows_B]

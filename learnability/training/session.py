@@ -13,11 +13,12 @@ from learnability.config import RunConfig
 from learnability.store.runs import Head
 from learnability.store.writer import RunWriter
 from learnability.training import architectures, devices
-from learnability.training.batches import Images, batches, channel_statistics, order, plain_batches, views
+from learnability.training.batches import batches, channel_statistics, order, plain_batches, views
 from learnability.training.checkpoint import State, restore, snapshot
 from learnability.training.commits import CommitPolicy, Commits
 from learnability.training.curricula import paced_batches
 from learnability.training.environment import described
+from learnability.training.images import Images
 from learnability.training.loop import evaluate, last_layer, learning_rates, sgd, train_epoch
 from learnability.training.material import Material
 from learnability.training.probe import fastest_way
@@ -58,7 +59,8 @@ class Session:
             way = Way(stored["precision"], stored["layout"], stored["compiled"])
         elif config.precision != "auto":
             way = fixed(config.precision, self.device)
-        self.images = Images(material.images, material.ids_N, mean, std, self.device, fixed("fp32", self.device).layout)
+        largest = max(config.batch_size, EVAL_BATCH)
+        self.images = Images(material.images, material.ids_N, mean, std, self.device, fixed("fp32", self.device).layout, largest)
         self.labels = torch.from_numpy(material.labels_N).to(self.device)
         if way is None:
             way = self._probed(threads, probes)

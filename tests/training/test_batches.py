@@ -5,17 +5,18 @@ import pytest
 import torch
 
 from learnability.curriculum import PURPOSES, words
-from learnability.training.batches import PAD, Images, batches, channel_statistics, order, plain_batches, views
+from learnability.training.batches import batches, channel_statistics, order, plain_batches, views
+from learnability.training.images import PAD, Images
 from tests.training.toy import pictures
 
 CPU = torch.device("cpu")
 
 
-def whole(images, seed=0, epoch=0, augment="crop-flip", layout="channels_last", batch_size=16, resident=None, ids=None):
+def whole(images, seed=0, epoch=0, augment="crop-flip", layout="channels_last", batch_size=16, ids=None, **more):
     """rows, images, labels of one epoch, batches put together."""
     ids = np.arange(len(images)) if ids is None else ids
     labels = torch.arange(len(ids))
-    cut = Images(images, ids, [0.0] * images.shape[3], [1 / 255] * images.shape[3], CPU, layout, resident)
+    cut = Images(images, ids, [0.0] * images.shape[3], [1 / 255] * images.shape[3], CPU, layout, **more)
     parts = list(batches(cut, labels, order(seed, epoch, ids), views(seed, epoch, ids, augment), batch_size))
     return [torch.cat(part) for part in zip(*parts, strict=True)], [len(part[0]) for part in parts]
 
@@ -63,15 +64,26 @@ def test_every_image_is_the_window_of_its_padded_self_mirrored_or_not(shape):
         assert np.array_equal(image.permute(1, 2, 0).round().numpy().astype(np.uint8), window)
 
 
-def test_the_same_images_in_either_layout_resident_or_read_batch_by_batch_in_batches_of_any_size():
+def test_the_same_images_in_either_layout_resident_or_read_in_chunks_in_batches_of_any_size():
     images, _ = pictures(45, 3, 3, 32, seed=1)
     (rows, expected, _), _ = whole(images)
-    for changed in ({"layout": "nchw"}, {"resident": False}, {"batch_size": 45}, {"batch_size": 64}, {"batch_size": 2}):
+    row_bytes = 40 * 40 * 3
+    chunks = [{"budget": 0, "batch": 16}, {"budget": 44 * row_bytes, "batch": 2}, {"budget": 2 * 35 * row_bytes, "batch": 16}]
+    for changed in ({"layout": "nchw"}, *chunks, {"batch_size": 45}, {"batch_size": 64}, {"batch_size": 2}):
         (other_rows, other, _), sizes = whole(images, **changed)
         assert torch.equal(rows, other_rows) and torch.equal(expected, other) and sum(sizes) == 45
     for layout, memory_format in (("nchw", torch.contiguous_format), ("channels_last", torch.channels_last)):
         cut = Images(images, np.arange(45), [0] * 3, [1] * 3, CPU, layout)
         assert next(plain_batches(cut, torch.zeros(45), 8))[1].is_contiguous(memory_format=memory_format)
+
+
+def test_images_that_do_not_fit_come_chunk_by_chunk_in_whole_batches():
+    images, _ = pictures(45, 3, 3, 32, seed=1)
+    cut = Images(images, np.arange(45), [0] * 3, [1] * 3, CPU, "nchw", batch=4, budget=2 * 11 * 40 * 40 * 3)
+    assert not cut.resident and cut.half == 11
+    places = cut.places(np.arange(45)[::-1].copy(), [4, 8, 12, 20, 31, 45 - 3, 45])
+    assert places.chunks == [(0, 8), (8, 12), (12, 20), (20, 31), (31, 42), (42, 45)]
+    assert places.places_n.max() < 22 and len(places.places_n) == 45
 
 
 def test_rows_of_a_subset_are_its_own_images_and_a_plain_pass_shows_them_as_they_are():

@@ -15,8 +15,8 @@ from learnability.store.datasets import open_dataset
 from learnability.store.files import write_table
 from learnability.store.runs import load_looks, load_recording
 from learnability.training import CommitPolicy, Stop, session, train
-from learnability.training.batches import Images
 from learnability.training.curricula import paced_batches
+from learnability.training.images import Images
 from tests.training.toy import OWN, make_toy
 
 SELDOM = CommitPolicy(signals_s=1e9, scores_s=1e9, checkpoint_s=1e9, patience_s=1e9)

@@ -8,7 +8,8 @@ from torch.nn import functional as F
 from learnability.config import RunConfig
 from learnability.recording import SIGNALS
 from learnability.training.architectures import build
-from learnability.training.batches import Images, batches, channel_statistics, order, plain_batches, views
+from learnability.training.batches import batches, channel_statistics, order, plain_batches, views
+from learnability.training.images import Images
 from learnability.training.loop import evaluate, learning_rates, sgd, train_epoch
 from learnability.training.recorder import Recorder
 from learnability.training.ways import Forward, Way, fixed

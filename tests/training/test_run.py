@@ -16,7 +16,7 @@ from learnability.recording import SIGNALS
 from learnability.store.locks import hold, run_lock
 from learnability.store.runs import load_array, load_features, load_looks, load_recording, load_run, read_progress
 from learnability.store.scores import load_run_scores
-from learnability.training import CommitPolicy, Stop, session, train
+from learnability.training import CommitPolicy, Stop, images, session, train
 from tests.training.toy import OWN, make_toy
 
 OFTEN = CommitPolicy(signals_s=0, scores_s=0, checkpoint_s=0, share=1, poll_s=0, tell_s=0)
@@ -310,3 +310,14 @@ def test_a_lost_checkpoint_is_named_and_a_restart_reproduces_what_was_recorded(t
     assert recorded(toy, config).loss_NE.tobytes() == before.loss_NE.tobytes()
     assert trained(toy, epochs=4, restart=True)[1].state == "done"
     assert recorded(toy, config).loss_NE[:, :2].tobytes() == before.loss_NE.tobytes()
+
+
+@pytest.mark.parametrize("fields", [{}, {"record": "eval"}, {"folds": 2, "fold": 1}], ids=["train", "eval", "held out"])
+def test_images_that_do_not_fit_on_the_device_give_the_same_recording(toy, fields, monkeypatch):
+    config, _ = trained(toy, epochs=2, **fields)
+    resident = recorded(toy, config)
+    monkeypatch.setattr(images, "free_memory", lambda device: 0)
+    trained(toy, epochs=2, restart=True, **fields)
+    streamed = recorded(toy, config)
+    for name in SIGNALS:
+        assert streamed.signals[name].tobytes() == resident.signals[name].tobytes()
