@@ -6,6 +6,8 @@ labels         decisions -> a label version; a class merged into another
 suspects       which samples to look at first; which pairs of classes are mixed up
 scores         the scores of a group of runs as the review reads them
 comparison     what new labels changed, sample by sample and class by class
+planted_audit  how many labels planted wrong each metric finds, against samples reviewed
+random_audit   what share of the labels is wrong, from samples drawn at random
 """
 
 from learnability.review.comparison import BeforeAfter, before_after
