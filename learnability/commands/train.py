@@ -56,6 +56,7 @@ def add(commands) -> None:
     )
     own.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default auto)")
     own.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
+    own.add_argument("--eager", action="store_true", help="nothing compiled, no CUDA graphs: the reference to check against")
     own.add_argument("--restart", action="store_true", help="begin again from epoch 0 where a checkpoint is damaged")
     own.add_argument("--queue", action="store_true", help="put the runs into the queue and return: they train in the background")
     own.add_argument("--json", action="store_true", help="for programs: the state of each run at the end; with --queue, which are new")
@@ -83,7 +84,8 @@ def run(args) -> int:
                 continue
             bar = Bar(f"[{number}/{len(configs)}] {config.run_id}", "image")
             try:
-                head = train(config, cache=cache, device=args.device, threads=args.threads, restart=args.restart, progress=bar, stop=stop)
+                given = {"device": args.device, "threads": args.threads, "restart": args.restart, "eager": args.eager}
+                head = train(config, cache=cache, progress=bar, stop=stop, **given)
             finally:
                 bar.close()
             outcomes.append(_outcome(load_run(cache, config.data, config.run_id)))
@@ -128,6 +130,8 @@ def _configs(args, cache) -> list[RunConfig]:
 def _queue(args) -> int:
     if args.restart:
         raise ConfigError("--restart with --queue: expected one of them. Use: python -m learnability resume RUN --restart")
+    if args.eager:
+        raise ConfigError("--eager with --queue: expected one of them. Train the reference in the foreground.")
     cache = cache_of(args)
     launched = jobs.launch(cache, _configs(args, cache), args.device, args.threads)
     if args.json:

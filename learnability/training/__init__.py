@@ -11,9 +11,11 @@ if "torch" not in sys.modules and "OMP_WAIT_POLICY" not in os.environ:
 _WHERE = {
     "ARCHITECTURES": "learnability.training.architectures",
     "CommitPolicy": "learnability.training.commits",
+    "CurriculumSampler": "learnability.training.sampler",
     "Recorder": "learnability.training.recorder",
     "Stop": "learnability.training.stopping",
     "train": "learnability.training.run",
+    "train_together": "learnability.training.run",
 }
 __all__ = list(_WHERE)
 

@@ -107,9 +107,9 @@ def _flushes_denormals() -> bool:
 
 
 def synchronize(device: torch.device) -> None:
-    """Waits until the device has done all it was given."""
+    """Waits until the device has done all that this thread gave it."""
     if device.type == "cuda":
-        torch.cuda.synchronize(device)
+        torch.cuda.current_stream(device).synchronize()
     elif device.type == "mps":
         torch.mps.synchronize()
 

@@ -37,6 +37,7 @@ def described(
         "precision": way.precision,
         "layout": way.layout,
         "compiled": way.compiled,
+        "captured": way.captured,
         "deterministic": device.type == "cpu" or (device.type == "cuda" and config.deterministic),
         "architecture": architecture_digest(network, builder),
         "parameters": sum(parameter.numel() for parameter in network.parameters()),

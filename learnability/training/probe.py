@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from learnability.errors import DamagedFile, NotFound
 from learnability.store.files import read_json, write_json
+from learnability.training.capture import graph_of
 from learnability.training.devices import out_of_memory, synchronize
 from learnability.training.ways import REFERENCE, Forward, Way, candidates, has_compiler
 
@@ -47,23 +48,24 @@ def fastest_way(
     steps: int,
     key: str,
     file: Path,
+    captured: bool = False,
     goes_on: Callable[[], bool] = lambda: True,
 ) -> Way:
     """The way that needs least time for `steps` updates of `network`: from `file`, or by trial on one real batch.
 
     `key` names network, shapes, batch, version, device and threads. Compiled ways are tried only where what they may
-    save is more than what compiling takes. `network` stays as it is.
+    save is more than what compiling takes, graphs on CUDA if `captured`. `network` stays as it is.
     """
-    trials = _remembered(file, key)
+    trials = [trial for trial in _remembered(file, key) if captured or not trial.way.captured]
     known = {trial.way for trial in trials}
-    ways = [way for way in candidates(device, has_compiler(device)) if way not in known]
+    ways = [way for way in candidates(device, has_compiler(device), captured) if way not in known]
     for group in ([way for way in ways if not way.compiled], [way for way in ways if way.compiled]):
         if group and group[0].compiled and steps * _best(trials, steps).step_s * COMPILE_GAIN < COMPILE_S:
             continue
         if group and goes_on():
             trials = trials + tried(network, images, labels, device, group, goes_on)
             if goes_on():
-                _remember(file, key, trials)
+                _remember(file, key, trials + [trial for trial in _remembered(file, key) if trial.way not in {t.way for t in trials}])
     return _best(trials, steps).way if trials else REFERENCE
 
 
@@ -148,6 +150,7 @@ class _Racer:
         self.optimizer = torch.optim.SGD(
             self.network.parameters(), lr=1e-3, momentum=0.9, weight_decay=5e-4, nesterov=True, fused=device.type in ("cpu", "cuda")
         )
+        self.graph = None
         self.times: list[float] = []
 
     @property
@@ -156,11 +159,18 @@ class _Racer:
 
     def step(self) -> None:
         start = time.perf_counter()
+        if self.way.captured and self.times:  # the first update made the momentum
+            self.graph = self.graph or graph_of(self._update, [], self.device)
+            self.graph.replay()
+        else:
+            self._update()
+        synchronize(self.device)
+        self.times.append(time.perf_counter() - start)
+
+    def _update(self) -> None:
         self.optimizer.zero_grad(set_to_none=True)
         F.cross_entropy(self.forward(self.images), self.labels).backward()
         self.optimizer.step()
-        synchronize(self.device)
-        self.times.append(time.perf_counter() - start)
 
 
 def _distances(found: tuple[torch.Tensor, ...], expected: tuple[torch.Tensor, ...]) -> list[float]:
@@ -175,6 +185,8 @@ def _reason(way: Way, error: RuntimeError) -> str:
     """In words, why a way failed; an eager way may only run out of memory."""
     if out_of_memory(error):
         return "out of memory"
+    if way.captured and not way.compiled:
+        return f"capture failed: {str(error).strip().splitlines()[0][:200]}"
     if not way.compiled:
         raise error
     return f"compilation failed: {str(error).strip().splitlines()[0][:200]}"

@@ -61,6 +61,11 @@ class Recorder:
         self._labels = torch.empty(row_count + 1, dtype=torch.int64, device=self.device)
         self._times = torch.zeros(row_count + 1, dtype=torch.int32, device=self.device)
 
+    @property
+    def tensors(self) -> list[torch.Tensor]:
+        """What an update writes to."""
+        return [self._kept, self._predictions, self._labels, self._times]
+
     @torch.no_grad()
     def update(self, ids: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor) -> None:
         """Notes a batch: ids (B,), logits (B, K) of any float type, labels (B,) 0..K-1."""

@@ -1,8 +1,9 @@
 """RunConfig -> everything meets -> committed recording."""
 
+import concurrent.futures
 import contextlib
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import nn
@@ -30,6 +31,7 @@ def train(
     restart: bool = False,
     policy: CommitPolicy = CommitPolicy(),
     own_architectures: dict[str, str] | None = None,
+    eager: bool = False,
 ) -> Head:
     """Trains one run to its end, or on from where it stands, and returns its HEAD: state done or stopped.
 
@@ -39,14 +41,76 @@ def train(
     progress  called now and then: progress(images done, images in all, epoch=..., phase=...)
     stop      a Stop that somebody may ask; SIGTERM, SIGINT and a file `stop` in the run folder ask it too
     restart   begin again from epoch 0 where the checkpoint is damaged
+    eager     nothing compiled, no CUDA graphs: the reference to check against; a resume goes on as the run began
 
     A run that is done is left alone. Raises TrainingError (NonFinite, OutOfMemory), StoreError, ConfigError; where the
     run had begun, HEAD then says `failed` and why.
     """
     cache = cache if isinstance(cache, Cache) else Cache.at(cache)
+    if (done := _done(cache, config, restart)) is not None:
+        return done
+    with _ready(config, cache, device, threads, progress, stop, restart, policy, own_architectures, eager) as begin:
+        return begin()
+
+
+def train_together(
+    configs: Sequence[RunConfig],
+    cache: Cache | str | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    progress: Callable[[RunConfig], Callable[..., None]] | None = None,
+    stop: Stop | None = None,
+    restart: bool = False,
+    policy: CommitPolicy = CommitPolicy(),
+    own_architectures: dict[str, str] | None = None,
+    eager: bool = False,
+) -> list[Head | BaseException]:
+    """Trains several runs side by side on one device, each as if it were alone; what came of each, in their order.
+
+    On CUDA every run has a stream of its own, so small networks fill a large device together. Each keeps its own lock,
+    recording and `stop` file; SIGTERM stops all; one that fails leaves the others at work, and its error is its outcome.
+    `progress` makes the function that is told of a run. All need memory at once.
+    """
+    cache, stop = cache if isinstance(cache, Cache) else Cache.at(cache), stop or Stop()
+    outcomes: dict[int, Head | BaseException] = {}
+    with contextlib.ExitStack() as stack:
+        begins = {}
+        for number, config in enumerate(configs):
+            if (done := _done(cache, config, restart)) is not None:
+                outcomes[number] = done
+                continue
+            told = progress(config) if progress else None
+            try:
+                begins[number] = stack.enter_context(
+                    _ready(config, cache, device, threads, told, stop, restart, policy, own_architectures, eager)
+                )
+            except LearnabilityError as error:
+                outcomes[number] = error
+
+        def side(number: int) -> Head:
+            with _own_stream(devices.resolve(device)):
+                return begins[number]()
+
+        with concurrent.futures.ThreadPoolExecutor(max(len(begins), 1)) as sides:
+            at_work = {number: sides.submit(side, number) for number in begins}
+        for number, one in at_work.items():
+            outcomes[number] = one.exception() or one.result()
+    return [outcomes[number] for number in range(len(configs))]
+
+
+def _own_stream(device: torch.device) -> contextlib.AbstractContextManager:
+    return torch.cuda.stream(torch.cuda.Stream(device)) if device.type == "cuda" else contextlib.nullcontext()
+
+
+def _done(cache: Cache, config: RunConfig, restart: bool) -> Head | None:
+    head = _head(cache, config)
+    return head if head is not None and head.state == "done" and not restart else None
+
+
+@contextlib.contextmanager
+def _ready(config: RunConfig, cache: Cache, device: str, threads, progress, stop, restart, policy, own_architectures, eager) -> Iterator:
+    """A run that is open and on the device: the function that trains it, once."""
     _refuse_unavailable(config)
-    if (head := _head(cache, config)) is not None and head.state == "done" and not restart:
-        return head
     where = devices.resolve(device)
     builder = architectures.builder_of(config.arch, own_architectures)
     material = gathered(cache, config)
@@ -57,13 +121,20 @@ def train(
     with devices.numerics(threads, config.deterministic), stop_on_signals(stop) as asked:
         network = architectures.build(config.arch, material.class_count, material.images.shape[3], config.seed, own_architectures)
         _refuse_batch_of_one(config, network, material)
-        session = Session(config, material, network, where, asked, policy, progress)
+        session = Session(config, material, network, where, asked, policy, progress, eager)
         environment = session.settle(stored, builder, threads, cache.probes)
         opened = RunWriter.open(
             cache, config, material.ids_N, material.labels_N, material.trained_N, material.class_count, environment, restart=restart
         )
-        with opened as writer, _ending(writer, config, where):
-            return session.run(writer)
+        with opened as writer:
+            with _ending(writer, config, where):
+                session.begin(writer)
+
+            def begin() -> Head:
+                with _ending(writer, config, where):
+                    return session.run(writer)
+
+            yield begin
 
 
 def _refuse_unavailable(config: RunConfig) -> None:

@@ -1,5 +1,6 @@
 """One run at work: its network, images and recorder on the device, its epochs, its end."""
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +14,8 @@ from learnability.config import RunConfig
 from learnability.store.runs import Head
 from learnability.store.writer import RunWriter
 from learnability.training import architectures, devices
-from learnability.training.batches import batches, channel_statistics, order, plain_batches, views
+from learnability.training.batches import Views, batches, channel_statistics, order, plain_batches, views
+from learnability.training.capture import AHEAD, Captured, Update
 from learnability.training.checkpoint import State, restore, snapshot
 from learnability.training.commits import CommitPolicy, Commits
 from learnability.training.curricula import paced_batches
@@ -26,7 +28,7 @@ from learnability.training.recorder import Recorder
 from learnability.training.stopping import Dropped, Pace, Stop
 from learnability.training.ways import Forward, Way, fixed
 
-EVAL_BATCH = 256
+EVAL_BATCH = {"cuda": 2048}  # images of a pass without updates; 256 elsewhere
 
 
 class Session:
@@ -41,14 +43,22 @@ class Session:
         stop: Stop,
         policy: CommitPolicy,
         progress: Callable[..., None] | None,
+        eager: bool = False,
     ):
-        self.config, self.material, self.network, self.device = config, material, network, device
+        self.config, self.material, self.network, self.device, self.eager = config, material, network, device, eager
         self.stop, self.policy, self.progress = stop, policy, progress
         self.augment = config.augment_of(material.images.shape[3])
         self.trained_rows = np.flatnonzero(material.trained_N)
         self.epoch_steps = math.ceil(len(self.trained_rows) / config.batch_size)
         self.passed_rows = np.arange(len(material.ids_N)) if config.record == "eval" else np.flatnonzero(~material.trained_N)
+        self.eval_batch = EVAL_BATCH.get(device.type, 256)
+        self.drawn: tuple[int, tuple] | None = None
         self.last_accuracy: float | None = None
+
+    @property
+    def may_capture(self) -> bool:
+        """Whether updates may run as CUDA graphs: every epoch then has batches of the same sizes."""
+        return self.device.type == "cuda" and self.material.schedule is None and not self.eager
 
     def settle(self, stored: dict, builder: Callable, threads: int, probes: Path) -> dict:
         """Images and network on the device, in the way chosen before (`stored`) or now; returns the environment."""
@@ -56,29 +66,35 @@ class Session:
         mean, std = (stored["mean"], stored["std"]) if stored else channel_statistics(material.images)
         way = None
         if stored and stored["device"] == self.device.type:
-            way = Way(stored["precision"], stored["layout"], stored["compiled"])
+            way = Way(stored["precision"], stored["layout"], stored["compiled"], stored.get("captured", False))
         elif config.precision != "auto":
-            way = fixed(config.precision, self.device)
-        largest = max(config.batch_size, EVAL_BATCH)
+            way = fixed(config.precision, self.device, self.may_capture and isinstance(self.network, architectures.Network))
+        largest = max(config.batch_size, self.eval_batch)
         self.images = Images(material.images, material.ids_N, mean, std, self.device, fixed("fp32", self.device).layout, largest)
         self.labels = torch.from_numpy(material.labels_N).to(self.device)
         if way is None:
             way = self._probed(threads, probes)
+            if self.eager:
+                way = dataclasses.replace(way, compiled=False)
         self.images.layout = way.layout
         if len(material.test_ids):
-            self.test_images = Images(material.test_images, material.test_ids, mean, std, self.device, way.layout)
+            self.test_images = Images(material.test_images, material.test_ids, mean, std, self.device, way.layout, largest)
             self.test_labels = torch.from_numpy(material.test_labels_T[material.test_ids]).to(self.device)
         self.way, self.network = way, way.prepared(self.network, self.device)
         self.forward = Forward(self.network, way, self.device, config.batch_size)
         return described(config, self.network, builder, self.device, threads, way, mean, std, self.augment)
 
-    def run(self, writer: RunWriter) -> Head:
-        """All epochs from the checkpoint on, then the end: done, or stopped where somebody asked."""
-        config, policy = self.config, self.policy
-        optimizer = sgd(self.network, config, self.device)
+    def begin(self, writer: RunWriter) -> None:
+        """Everything as the checkpoint has it. After this nothing concerns the device as a whole, only this run's own stream."""
+        self.optimizer = sgd(self.network, self.config, self.device)
         if (saved := writer.load_checkpoint()) is not None:
-            restore(self.network, optimizer, saved[0])
-        recorder = Recorder(len(self.material.ids_N), self.material.class_count, self.device)
+            restore(self.network, self.optimizer, saved[0])
+        self.recorder = Recorder(len(self.material.ids_N), self.material.class_count, self.device)
+        self.replayed = self._captured() if self.way.captured and self.may_capture else None
+
+    def run(self, writer: RunWriter) -> Head:
+        """All epochs from where `begin` found it, then the end: done, or stopped where somebody asked."""
+        config, policy = self.config, self.policy
         commits = Commits(writer, policy)
         pace = Pace(
             self.stop,
@@ -94,7 +110,7 @@ class Session:
             for epoch in range(writer.done_epochs, config.epochs):
                 if pace.poll():
                     raise Dropped
-                commits.add(epoch, *self._epoch(epoch, optimizer, recorder, pace))
+                commits.add(epoch, *self._epoch(epoch, pace))
             commits.flush()
             self._keep_last_layer(writer, pace)
         except (Dropped, KeyboardInterrupt):
@@ -102,24 +118,27 @@ class Session:
             return self._ended(writer, pace, "stopped", "asked to stop")
         return self._ended(writer, pace, "done")
 
-    def _epoch(self, epoch: int, optimizer: torch.optim.SGD, recorder: Recorder, pace: Pace) -> tuple[dict, dict, State]:
+    def _epoch(self, epoch: int, pace: Pace) -> tuple[dict, dict, State]:
         """One epoch: its signals, its line in looks.jsonl, and the state after it."""
-        config, start = self.config, time.monotonic()
+        config, recorder, start = self.config, self.recorder, time.monotonic()
         pace.epoch = epoch
         if self.way.compiled and pace.first:
             pace.tell("compile")
         rates = learning_rates(config, config.epochs * self.epoch_steps)
-        watched = pace.through("train", self._batches(epoch))
-        in_update = recorder if config.record == "train" else None
-        step = train_epoch(self.network, self.forward, optimizer, watched, rates, epoch * self.epoch_steps, in_update)
+        if self.replayed is not None:
+            step = self._replay_epoch(epoch, rates, pace)
+        else:
+            watched = pace.through("train", self._batches(epoch))
+            in_update = recorder if config.record == "train" else None
+            step = train_epoch(self.network, self.forward, self.optimizer, watched, rates, epoch * self.epoch_steps, in_update)
         devices.synchronize(self.device)
         trained = time.monotonic()
         if len(self.passed_rows):
-            passed = plain_batches(self.images, self.labels, EVAL_BATCH, self.passed_rows)
+            passed = plain_batches(self.images, self.labels, self.eval_batch, self.passed_rows)
             evaluate(self.network, self.forward, pace.through("eval", passed), recorder)
         test_accuracy = None
         if len(self.material.test_ids):
-            passed = plain_batches(self.test_images, self.test_labels, EVAL_BATCH)
+            passed = plain_batches(self.test_images, self.test_labels, self.eval_batch)
             test_accuracy = evaluate(self.network, self.forward, pace.through("test", passed))
         look = recorder.end_look(epoch, self.material.trained_N)
         self.last_accuracy = look.accuracy
@@ -134,20 +153,49 @@ class Session:
             "images_per_second": round(len(self.trained_rows) / (trained - start), 1),
             "clamped": look.clamped,
         }
-        return look.signals, line, snapshot(self.network, optimizer)
+        return look.signals, line, snapshot(self.network, self.optimizer)
 
     def _batches(self, epoch: int) -> Iterator:
-        """The training batches of an epoch: order and views are functions of (seed, epoch)."""
-        config, ids_N = self.config, self.material.ids_N
+        """The training batches of an epoch."""
+        config = self.config
         if self.material.schedule is not None:
             return paced_batches(self.images, self.labels, self.material.schedule, config.seed, self.augment, epoch)
-        order_n = self.trained_rows[order(config.seed, epoch, ids_N[self.trained_rows])]
-        return batches(self.images, self.labels, order_n, views(config.seed, epoch, ids_N, self.augment), config.batch_size)
+        return batches(self.images, self.labels, *self._drawn(epoch), config.batch_size)
+
+    def _drawn(self, epoch: int) -> tuple[np.ndarray, Views]:
+        """Order and views of an epoch: functions of (seed, epoch)."""
+        seed, ids_N = self.config.seed, self.material.ids_N
+        return self.trained_rows[order(seed, epoch, ids_N[self.trained_rows])], views(seed, epoch, ids_N, self.augment)
+
+    def _captured(self) -> Captured:
+        """The updates of this run as CUDA graphs."""
+        config, in_update = self.config, self.recorder if self.config.record == "train" else None
+        self.network.train()
+        update = Update(
+            self.network, self.forward, self.optimizer, self.images, self.labels, in_update, len(self.trained_rows), config.batch_size
+        )
+        return Captured(update)
+
+    def _replay_epoch(self, epoch: int, rates: Callable[[int], float], pace: Pace) -> int:
+        """One epoch by graphs. What the next one needs is drawn while the device is still at work on this one."""
+        update, first = self.replayed.update, epoch * self.epoch_steps
+        if self.drawn is None or self.drawn[0] != epoch:
+            self.drawn = epoch, self._drawn(epoch)
+        self.network.train()
+        update.begin(*self.drawn[1], [rates(first + number) for number in range(self.epoch_steps)])
+        for number, size in enumerate(pace.through("train", update.sizes)):
+            update.places.ready(number)
+            self.replayed(size)
+            if number % AHEAD == AHEAD - 1:
+                devices.synchronize(self.device)
+        if epoch + 1 < self.config.epochs:
+            self.drawn = epoch + 1, self._drawn(epoch + 1)
+        return first + self.epoch_steps
 
     def _plan(self) -> dict[str, int]:
         """Batches of each phase of an epoch, and of the last pass."""
         counts = {"eval": len(self.passed_rows), "test": len(self.material.test_ids), "features": len(self.material.ids_N)}
-        return {"train": self.epoch_steps} | {phase: math.ceil(count / EVAL_BATCH) for phase, count in counts.items()}
+        return {"train": self.epoch_steps} | {phase: math.ceil(count / self.eval_batch) for phase, count in counts.items()}
 
     def _probed(self, threads: int, probes: Path) -> Way:
         """The fastest way here, tried on the first batch of the first epoch."""
@@ -171,6 +219,7 @@ class Session:
             steps=config.epochs * self.epoch_steps,
             key=" ".join(map(str, parts)),
             file=probes,
+            captured=self.may_capture,
             goes_on=lambda: not self.stop.asked,
         )
 
@@ -179,7 +228,7 @@ class Session:
         head, trained_N = architectures.head_of(self.network), self.material.trained_N
         if head is None:
             return
-        passed = plain_batches(self.images, self.labels, EVAL_BATCH)
+        passed = plain_batches(self.images, self.labels, self.eval_batch)
         features_Nd, probabilities_NK = last_layer(self.network, head, self.forward, pace.through("features", passed), len(trained_N))
         writer.write_features(features_Nd)
         if self.config.folds is not None:

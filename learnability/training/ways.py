@@ -10,15 +10,16 @@ from torch import nn
 
 @dataclasses.dataclass(frozen=True)
 class Way:
-    """How a network is run: `fp32` or `bf16` (autocast), `nchw` or `channels_last`, eager or compiled."""
+    """How a network is run: `fp32` or `bf16` (autocast), `nchw` or `channels_last`, eager or compiled, an update a CUDA graph or not."""
 
     precision: str
     layout: str
     compiled: bool = False
+    captured: bool = False
 
     @property
     def name(self) -> str:
-        return f"{self.precision} {self.layout}" + (" compiled" if self.compiled else "")
+        return f"{self.precision} {self.layout}" + (" compiled" if self.compiled else "") + (" captured" if self.captured else "")
 
     def prepared(self, network: nn.Module, device: torch.device) -> nn.Module:
         """The network on the device, its weights in this layout; itself, changed in place."""
@@ -29,24 +30,30 @@ class Way:
         """Autocast around a forward pass in bf16, nothing in fp32."""
         if self.precision == "fp32":
             return contextlib.nullcontext()
-        return torch.autocast(device.type, torch.bfloat16)
+        return torch.autocast(device.type, torch.bfloat16, cache_enabled=device.type != "cuda")  # a graph must not keep old casts
 
 
 REFERENCE = Way("fp32", "nchw")  # every other way must come to the same numbers, within tolerance
 
 
-def fixed(precision: str, device: torch.device) -> Way:
-    """The one eager way that `--precision fp32` or `bf16` names: channels_last for all three networks (NCHW on MPS)."""
-    return Way(precision, "nchw" if device.type == "mps" else "channels_last")
+def fixed(precision: str, device: torch.device, captured: bool = False) -> Way:
+    """The one uncompiled way that `--precision fp32` or `bf16` names: channels_last for all three networks (NCHW on MPS).
+
+    `captured`: on CUDA as graphs, which changes no bit of it.
+    """
+    return Way(precision, "nchw" if device.type == "mps" else "channels_last", captured=captured and device.type == "cuda")
 
 
-def candidates(device: torch.device, compiler: bool) -> list[Way]:
-    """Ways worth timing on this device; compiled ones only where there is a compiler."""
+def candidates(device: torch.device, compiler: bool, captured: bool = False) -> list[Way]:
+    """Ways worth timing on this device; compiled ones only where there is a compiler, graphs only on CUDA and if `captured`."""
     ways = [REFERENCE, Way("fp32", "channels_last")]
     if device.type != "mps" and (device.type == "cpu" or torch.cuda.is_bf16_supported()):
         ways.append(Way("bf16", "channels_last"))
+    if captured and device.type == "cuda":
+        ways += [dataclasses.replace(way, captured=True) for way in ways[1:]]
     if compiler and device.type != "mps":
-        ways += [dataclasses.replace(way, compiled=True) for way in ways[1:]]
+        best = [way for way in ways[1:] if way.captured] or ways[1:]
+        ways += [dataclasses.replace(way, compiled=True) for way in best]
     return ways
 
 

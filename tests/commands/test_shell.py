@@ -117,7 +117,7 @@ def test_help_teaches_with_examples(command, capsys):
 
 def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(digits):
     command = [sys.executable, "-m", "learnability", "train", "--data", "digits", "--arch", "resnet20", "--cache", str(digits.root)]
-    command += ["--subset", "300", "--epochs", "12", "--precision", "fp32", "--threads", "1"]
+    command += ["--subset", "100", "--epochs", "12", "--precision", "fp32", "--threads", "1"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "COLUMNS": "100"})
     deadline = time.monotonic() + 120
     while not any(run.looks for run in load_runs(digits, "digits")):

@@ -14,9 +14,9 @@ from learnability.config import planted_name
 from learnability.errors import ConfigError, Locked, NonFinite, OutOfMemory, StoreError
 from learnability.recording import SIGNALS
 from learnability.store.locks import hold, run_lock
-from learnability.store.runs import load_array, load_features, load_looks, load_recording, load_run, read_progress
+from learnability.store.runs import create_run, load_array, load_features, load_looks, load_recording, load_run, read_progress
 from learnability.store.scores import load_run_scores
-from learnability.training import CommitPolicy, Stop, images, session, train
+from learnability.training import CommitPolicy, Stop, images, session, train, train_together
 from tests.training.toy import OWN, make_toy
 
 OFTEN = CommitPolicy(signals_s=0, scores_s=0, checkpoint_s=0, share=1, poll_s=0, tell_s=0)
@@ -321,3 +321,31 @@ def test_images_that_do_not_fit_on_the_device_give_the_same_recording(toy, field
     streamed = recorded(toy, config)
     for name in SIGNALS:
         assert streamed.signals[name].tobytes() == resident.signals[name].tobytes()
+
+
+def test_runs_side_by_side_record_what_each_records_alone(toy):
+    configs = [toy.config(seed=seed, epochs=3) for seed in range(3)]
+    alone = {}
+    for config in configs:
+        train(config, toy.cache, "cpu", threads=1, policy=OFTEN, own_architectures=OWN)
+        alone[config.run_id] = recorded(toy, config)
+    heads = train_together(configs, toy.cache, "cpu", threads=1, restart=True, policy=OFTEN, own_architectures=OWN)
+    assert [head.state for head in heads] == ["done"] * 3
+    for config in configs:
+        for name in SIGNALS:
+            assert recorded(toy, config).signals[name].tobytes() == alone[config.run_id].signals[name].tobytes()
+    assert train_together(configs, toy.cache, "cpu", own_architectures=OWN) == heads, "what is done is left alone"
+
+
+def test_of_runs_side_by_side_one_fails_one_is_stopped_and_the_others_end(toy):
+    fails, stopped, ends = toy.config(arch="failing", epochs=6), toy.config(seed=1, epochs=40), toy.config(seed=2, epochs=3)
+    create_run(toy.cache, stopped)
+
+    def stop_it(config):
+        return lambda done, total, **more: (folder(toy, stopped) / "stop").touch() if config == stopped and done else None
+
+    outcomes = train_together([fails, stopped, ends], toy.cache, "cpu", threads=1, policy=OFTEN, own_architectures=OWN, progress=stop_it)
+    assert isinstance(outcomes[0], NonFinite) and (outcomes[1].state, outcomes[2].state) == ("stopped", "done")
+    assert load_run(toy.cache, toy.name, fails.run_id).head.state == "failed" and 0 < outcomes[1].looks < 40
+    again = train_together([stopped], toy.cache, "cpu", threads=1, policy=OFTEN, own_architectures=OWN)
+    assert again[0].state == "done" and recorded(toy, stopped).loss_NE.shape[1] == 40
