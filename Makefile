@@ -24,7 +24,7 @@ soak: venv-dev
 	LEARNABILITY_SOAK=1 $(BIN)/python -m pytest -m "soak" --timeout=0 --durations=15
 
 bench: venv-dev
-	@for name in metrics_time prepare_time epoch_time recording_overhead process_settings; do \
+	@for name in metrics_time prepare_time epoch_time recording_overhead commit_cost process_settings dashboard_time; do \
 	  echo "== bench.$$name"; $(BIN)/python -m bench.$$name || exit 1; done
 
 venv: .venv/app.done

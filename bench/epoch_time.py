@@ -11,10 +11,13 @@ strong   images in memory, vectorised crop and flip, the fastest layout and prec
 ours     `train_epoch` with `Recorder`, in the same layout and precision.
 
 The network is the same class with the same first weights, batch 128, SGD. Each measurement is a process of its own, the
-kinds take turns; three batches of warm-up are not counted (compilation is part of them). One row an architecture.
+kinds take turns; three batches of warm-up are not counted, compilation and capture are part of them and stand apart. One
+row an architecture. The floor is arithmetic at the device's peak or, if longer, the traffic of fused code; on the CPU
+their sum (FLOORS says what is assumed).
 """
 
 import argparse
+import dataclasses
 import datetime
 import io
 import json
@@ -37,6 +40,7 @@ from learnability.config import RunConfig
 from learnability.training import devices
 from learnability.training.architectures import build
 from learnability.training.batches import batches, channel_statistics, order, views
+from learnability.training.capture import Captured, Update
 from learnability.training.images import Images
 from learnability.training.loop import sgd, train_epoch
 from learnability.training.probe import fastest_way
@@ -46,6 +50,13 @@ from learnability.training.ways import Forward, Way
 DATA = Path(os.environ.get("LEARNABILITY_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 TARGETS = {"resnet20": 2.3, "vgg16": 1.9, "mobilenet": 1.6}  # times the plain loop on two cores
 STRONG = 0.97  # of the strong loop
+# seconds an epoch of 50,000 images: one H200 (790 TFLOP/s dense bf16, 4.3 TB/s); two cores (0.5 and 1.0 TFLOP/s, 40 GB/s)
+FLOORS = {
+    "cuda": {"resnet20": 0.065, "vgg16": 0.119, "mobilenet": 0.134},
+    "cpu fp32": {"resnet20": 38.0, "vgg16": 206.0, "mobilenet": 57.0},
+    "cpu bf16": {"resnet20": 19.0, "vgg16": 103.0, "mobilenet": 28.0},
+}
+EPOCH = 50_000
 KINDS = ("plain, 2 workers", "plain, no worker", "strong", "ours")
 BATCH, WARM_UP = 128, 3
 STEPS = 200  # updates the probe chooses for
@@ -64,30 +75,37 @@ def main() -> None:
         print(json.dumps(measured(options.one[0], Way(**json.loads(options.one[1])), options)))
         return
     print(conditions(options), "", sep="\n")
-    print("| network | way | plain, images/s | strong | ours | fastest - slowest | ours / plain | target | ours / strong | target |")
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    print(
+        "| network | way | plain, images/s | strong | ours | fastest - slowest | ours / plain | target | ours / strong | target "
+        "| s an epoch of 50,000 | of the floor | warm-up, s |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|---|---|---|")
     for arch in options.arch:
         print(row(arch, options), flush=True)
 
 
 def row(arch: str, options) -> str:
     way = probed(arch, options)
-    speeds = {kind: [] for kind in KINDS}
+    speeds, warm_ups = {kind: [] for kind in KINDS}, []
     for _ in range(options.repeats):
         for kind in KINDS:
-            speeds[kind].append(in_child(arch, kind, way, options)["images_per_second"])
+            told = in_child(arch, kind, way, options)
+            speeds[kind].append(told["images_per_second"])
+            warm_ups += [told["warm_up_s"]] * (kind == "ours")
     middle = {kind: statistics.median(values) for kind, values in speeds.items()}
     plain = max(middle[kind] for kind in KINDS if kind.startswith("plain"))
-    ours = speeds["ours"]
+    ours, epoch_s = speeds["ours"], EPOCH / middle["ours"]
+    floor = FLOORS["cuda" if options.device.startswith("cuda") else f"cpu {way.precision}"][arch]
     return (
         f"| {arch} | {way.name} | {plain:.0f} | {middle['strong']:.0f} | {middle['ours']:.0f} | {max(ours):.0f} - {min(ours):.0f} | "
-        f"{middle['ours'] / plain:.2f} | >= {TARGETS[arch]} | {middle['ours'] / middle['strong']:.3f} | >= {STRONG} |"
+        f"{middle['ours'] / plain:.2f} | >= {TARGETS[arch]} | {middle['ours'] / middle['strong']:.3f} | >= {STRONG} | "
+        f"{epoch_s:.2f} | {floor / epoch_s:.0%} | {statistics.median(warm_ups):.1f} |"
     )
 
 
 def in_child(arch: str, kind: str, way: Way, options) -> dict:
     """One measurement in a fresh process."""
-    told = json.dumps({"precision": way.precision, "layout": way.layout, "compiled": way.compiled})
+    told = json.dumps(dataclasses.asdict(way))
     shared = ["--images", str(options.images), "--device", options.device, "--threads", str(options.threads)]
     command = [sys.executable, "-m", "bench.epoch_time", "--arch", arch, *shared, "--one", kind, told]
     outcome = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -106,12 +124,13 @@ def measured(kind: str, way: Way, options) -> dict:
             epoch = plain_loop(options.arch[0], images, labels, device, 0 if "no worker" in kind else 2)
         else:
             epoch = {"strong": strong_loop, "ours": our_loop}[kind](options.arch[0], images, labels, device, way)
-        epoch(0, min(WARM_UP * BATCH, len(images)))
+        begun = time.perf_counter()
+        epoch(0, len(images) if device.type == "cuda" else min(WARM_UP * BATCH, len(images)))
         devices.synchronize(device)
         start = time.perf_counter()
         epoch(1, len(images))
         devices.synchronize(device)
-        return {"images_per_second": len(images) / (time.perf_counter() - start)}
+        return {"images_per_second": len(images) / (time.perf_counter() - start), "warm_up_s": start - begun}
 
 
 def our_loop(arch: str, images, labels, device, way: Way, recording: bool = True):
@@ -124,11 +143,30 @@ def our_loop(arch: str, images, labels, device, way: Way, recording: bool = True
     cut = Images(images, ids, mean, std, device, way.layout)
     labels = torch.from_numpy(labels).to(device)
     recorder = Recorder(len(images), 10, device) if recording else None
+    if way.captured:
+        return replayed_loop(network, forward, optimizer, cut, labels, recorder, len(images))
 
     def epoch(number: int, count: int) -> None:
         order_n = order(0, number, ids[:count])
         cut_batches = batches(cut, labels, order_n, views(0, number, ids, "crop-flip"), BATCH)
         train_epoch(network, forward, optimizer, cut_batches, lambda step: 0.02, 0, recorder)
+        if recorder is not None:
+            recorder.end_look(number)
+
+    return epoch
+
+
+def replayed_loop(network, forward, optimizer, images: Images, labels, recorder, count: int):
+    """The same by CUDA graphs, whole epochs only."""
+    network.train()
+    update = Update(network, forward, optimizer, images, labels, recorder, count, BATCH)
+    replayed, ids = Captured(update), np.arange(count)
+
+    def epoch(number: int, _count: int) -> None:
+        update.begin(order(0, number, ids), views(0, number, ids, "crop-flip"), [0.02] * len(update.sizes))
+        for batch, size in enumerate(update.sizes):
+            update.places.ready(batch)
+            replayed(size)
         if recorder is not None:
             recorder.end_look(number)
 
@@ -235,7 +273,7 @@ def probed(arch: str, options) -> Way:
     _, batch, target = next(batches(cut, torch.from_numpy(labels).to(device), np.arange(BATCH), everything, BATCH))
     with devices.numerics(options.threads, deterministic=False), tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "probes.json"
-        return fastest_way(build(arch, 10, 3, 0).to(device), batch, target, device, steps=STEPS, key=arch, file=file)
+        return fastest_way(build(arch, 10, 3, 0).to(device), batch, target, device, steps=STEPS, key=arch, file=file, captured=True)
 
 
 def cifar(count: int) -> tuple[np.ndarray, np.ndarray]:

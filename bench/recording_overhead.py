@@ -68,9 +68,9 @@ class Stopwatch:
     def around(self, kind: type, names: tuple[str, ...]):
         from unittest.mock import patch
 
-        return patch.multiple(kind, **{name: self._timed(getattr(kind, name)) for name in names})
+        return patch.multiple(kind, **{name: self.timed(getattr(kind, name)) for name in names})
 
-    def _timed(self, method):
+    def timed(self, method):
         def timed(*args, **kwargs):
             start = time.perf_counter()
             try:

@@ -1,11 +1,9 @@
 """The review in a real browser: by keyboard, in two tabs, over a reload, to the files that leave it."""
 
 import io
-import os
 import re
 import shutil
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -13,8 +11,7 @@ from learnability import review
 from learnability.store.datasets import open_dataset
 from learnability.store.identity import identities
 from learnability.store.paths import Cache
-from tests.browser.conftest import group, serving
-from tests.browser.test_walk import IMAGES
+from tests.browser.conftest import serving
 
 SHOWN = "[class*='st-key-keep-queue-']:not([data-retained])"  # Streamlit keeps an element that leaves, hidden, for a while
 KEYS = "KDX12"
@@ -157,19 +154,3 @@ def test_a_row_of_pictures_is_marked_with_shift_and_decided_at_once(reviewing, w
     page.get_by_role("button", name="Take back this action").click()
     page.get_by_text("Took back: dropped 4 samples").wait_for(timeout=60_000)
     assert review.read_log(cache, "digits").actions[-1].undo == action.id
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pictures_for_the_readme(scheme, reviewing, watched, tmp_path):
-    """With LEARNABILITY_PICTURES=1 they are kept in docs/images."""
-    address, cache = reviewing
-    folder = IMAGES if os.environ.get("LEARNABILITY_PICTURES") else tmp_path
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, path in (("review", "review"), ("curriculum", "curriculum?step=60")):
-        seen = watched(color_scheme=scheme)
-        seen.open(f"{address}/{path}{'&' if '?' in path else '?'}a={group(cache.root, 'resnet20')}")
-        seen.page.locator(".js-plotly-plot .main-svg").first.wait_for(timeout=60_000)
-        seen.page.wait_for_timeout(1500)
-        file = folder / f"{name}-{scheme}.png"
-        seen.page.screenshot(path=file)
-        assert file.stat().st_size > 30_000 and np.unique(seen.pixels("[data-testid=stMain]").reshape(-1, 3), axis=0).shape[0] > 100
