@@ -12,6 +12,8 @@ _WHERE = {
     "METRICS": "learnability.metrics",
     "Recording": "learnability.recording",
     "RunConfig": "learnability.config",
+    "Recorder": "learnability.integrations.recorder",
+    "with_ids": "learnability.integrations.ids",
 }
 __all__ = list(_WHERE)
 

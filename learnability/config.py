@@ -18,6 +18,7 @@ LEARNING_RATE = {"vgg16": 0.05}
 DEFAULT_LEARNING_RATE = 0.1
 
 RECORD_MODES = ("train", "eval")
+ORIGINS = ("recorder", "imported")  # of runs that this engine did not train
 PRECISIONS = ("auto", "fp32", "bf16")
 AUGMENTS = ("auto", "none", "flip", "crop-flip")
 SCHEDULES = ("cosine", "step", "constant")
@@ -65,7 +66,7 @@ class RunConfig:
     arch: str
     seed: int = 0
     labels: str = "original"  # label version
-    epochs: int = 30
+    epochs: int | None = 30  # None: as many looks as its owner's loop gives; only with an origin
     batch_size: int = 128
     lr: float | None = None  # peak learning rate; None: 0.1, VGG-16 0.05
     momentum: float = 0.9  # Nesterov
@@ -82,6 +83,7 @@ class RunConfig:
     folds: int | None = None  # held-out folds; None: trained on every row
     fold: int | None = None  # which of them this run holds out; not part of the recipe
     devices: int = 1  # data-parallel devices of one run
+    origin: str | None = None  # who trained it: None this engine, "recorder" its owner's loop, "imported" read from files
 
     def __post_init__(self):
         checked_name(self.data, "data set")
@@ -89,7 +91,9 @@ class RunConfig:
         _expect(re.fullmatch(r"[A-Za-z0-9_.:-]{1,100}", self.arch), "architecture", self.arch, f"one of {', '.join(ARCHITECTURES)}")
         _expect(_whole(self.seed, 0, 2**31 - 1), "seed", self.seed, "a whole number from 0 to 2147483647")
         checked_name(self.labels.replace(".", "_"), "label version")
-        _expect(_whole(self.epochs, 1, 100_000), "epochs", self.epochs, "a whole number from 1 to 100000")
+        _expect(self.origin in (None, *ORIGINS), "origin", self.origin, f"one of {', '.join(ORIGINS)}, or none")
+        endless = self.epochs is None and self.origin is not None
+        _expect(endless or _whole(self.epochs, 1, 100_000), "epochs", self.epochs, "a whole number from 1 to 100000")
         _expect(_whole(self.batch_size, 2, 1_000_000), "batch size", self.batch_size, "a whole number of at least 2")
         _expect(self.lr is None or 0 < self.lr < 1e3, "learning rate", self.lr, "a number above 0, for example 0.1")
         _expect(0 <= self.momentum < 1, "momentum", self.momentum, "a number from 0 to below 1")
@@ -98,7 +102,8 @@ class RunConfig:
         _expect(0 <= self.warmup < 1, "warm-up", self.warmup, "a share from 0 to below 1")
         _expect(self.augment in AUGMENTS, "augmentation", self.augment, f"one of {', '.join(AUGMENTS)}")
         _expect(self.subset is None or _whole(self.subset, 2, 2**40), "subset", self.subset, "a whole number of at least 2")
-        _expect(self.record in RECORD_MODES, "record", self.record, f"one of {', '.join(RECORD_MODES)}")
+        modes = RECORD_MODES if self.origin is None else (*RECORD_MODES, "unknown")
+        _expect(self.record in modes, "record", self.record, f"one of {', '.join(modes)}")
         _expect(self.precision in PRECISIONS, "precision", self.precision, f"one of {', '.join(PRECISIONS)}")
         _expect(self.folds is None or _whole(self.folds, 2, 100), "folds", self.folds, "a whole number from 2 to 100")
         _expect((self.fold is None) == (self.folds is None), "fold", self.fold, "a fold with folds, none without")

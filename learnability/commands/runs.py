@@ -100,7 +100,7 @@ def _row(cache: Cache, run: Run, state: JobState) -> dict:
         "record": run.config.record if run.config else None,
         "state": state.state,
         "looks": run.looks,
-        "epochs": run.config.epochs if run.config else 0,
+        "epochs": state.epochs,
         "accuracy": _short(last.get("accuracy")),
         "test_accuracy": _short(last.get("test_accuracy")),
         "reason": state.reason,

@@ -19,7 +19,7 @@ from learnability.store.datasets import ensure_labels
 from learnability.store.files import LEFTOVER, disk_errors
 from learnability.store.locks import hold, is_held, run_lock
 from learnability.store.paths import Cache
-from learnability.store.runs import create_run, load_run
+from learnability.store.runs import create_run, load_config, load_run
 
 PREPARE_OPTIONS = ("name", "size", "fit", "limit", "test", "image_column", "label_column")
 
@@ -98,6 +98,8 @@ def stop(cache: Cache, data: str, name: str) -> bool:
 
     asked = queue.write(cache, ask)
     if data and is_held(cache, run_lock(data, name)):
+        if load_config(cache, data, name).origin is not None:
+            raise InputError(f"run {name} is at work in its owner's own loop: expected a run of this engine. Stop it where it was started.")
         with disk_errors(cache.root):
             (cache.run_folder(data, name) / "stop").touch()
         return True
@@ -153,6 +155,8 @@ def _refuse_useless(cache: Cache, data: str, name: str, restart: bool) -> None:
     run = load_run(cache, data, name)
     if run.problem:
         raise InputError(f"run {name} is damaged and cannot go on: {run.problem} Delete it and launch it again.")
+    if run.config.origin is not None:
+        raise InputError(f"run {name} was recorded by its owner's loop, which alone can go on with it: start that from its own checkpoint.")
     if run.state == "done" and not restart:
         raise InputError(f"run {name} is done: {run.looks} looks. There is nothing to resume.")
 

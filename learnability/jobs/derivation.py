@@ -13,7 +13,7 @@ from learnability.store.runs import Head, Run, read_progress
 
 ENDS = ("done", "stopped", "failed")
 AT_WORK = ("running", "stalled", "stopping")
-PATIENT = ("probe", "compile", "eval", "test", "features")  # phases that may be silent for long
+PATIENT = ("probe", "compile", "eval", "test", "features", "own loop")  # phases that may be silent for long
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -101,12 +101,14 @@ def begun_anew(head: Head | None, job: Job | None) -> bool:
 def derived(seen: Seen, cache: Cache, timeouts: Timeouts) -> JobState:
     """The state, by these rules in this order: damaged, at work, queued, what HEAD says, what the queue says, crashed."""
     run, job, head = seen.run, seen.job, seen.run.head
-    epochs = run.config.epochs if run.config else head.epochs if head else 0
+    epochs = (run.config and run.config.epochs) or (head.epochs if head else 0)
     shown = {"data": run.data, "name": run.id, "looks": run.looks, "epochs": epochs}
     shown["device"] = job.lane if job else None
     if run.problem:
         return JobState(state="damaged", reason=run.problem, actions=() if seen.held else ("delete",), **shown)
     ended = begun_anew(head, job) and head.state in ENDS
+    if run.config.origin is not None:
+        return _of_others(seen, timeouts, shown, ended)
     if (seen.held or seen.alive) and not ended:
         return JobState(**shown, **_at_work(seen, timeouts))
     if job is not None and job.state == "queued":
@@ -126,6 +128,16 @@ def derived(seen: Seen, cache: Cache, timeouts: Timeouts) -> JobState:
         reason = "launched, but in no queue: about to begin in a shell, or cut off. Resume puts it into the queue."
         return JobState(state="queued", reason=reason, actions=("resume", "delete"), interrupted=not seen.device_in_use, **shown)
     return _cut_off(seen, cache, shown)
+
+
+def _of_others(seen: Seen, timeouts: Timeouts, shown: dict, ended: bool) -> JobState:
+    """A run that its owner's loop records, or that was read from files: it is neither stopped nor resumed from here."""
+    if seen.held and not ended:
+        return JobState(**shown, **{**_at_work(seen, timeouts), "actions": ()})
+    if ended:
+        return JobState(state=seen.run.head.state, reason=plain(seen.run.head.reason), actions=("delete",), **shown)
+    reason = "its owner's loop ended without a word; what was committed is kept. Start that loop again from its own checkpoint."
+    return JobState(state="crashed", reason=reason, actions=("delete",), **shown)
 
 
 def _cut_off(seen: Seen, cache: Cache, shown: dict) -> JobState:

@@ -35,7 +35,7 @@ from learnability.store.runs import Head, check_format, create_run, load_config,
 from learnability.store.scores import write_scores
 
 # A resume on another of these is allowed, but not bit-exact; on other architecture code it is refused.
-EXACT = ("torch", "device", "device_name", "cpu", "threads", "layout", "precision")
+EXACT = ("torch", "device", "device_name", "cpu", "threads", "layout", "precision", "architecture_package")
 RESTART = "To begin again from epoch 0, pass restart (train --restart): the looks recorded so far must then be reproduced."
 
 
@@ -60,11 +60,13 @@ class RunWriter:
         environment: dict,
         restart: bool = False,
         signals: tuple[str, ...] = SIGNALS,
+        cut_at: int | None = None,
     ) -> Iterator["RunWriter"]:
         """The writer of the run that `config` describes, created if need be; Locked if another process has it.
 
         A resume first writes HEAD back to the checkpoint, then replaces each file by a copy cut there. Other rows or
-        labels than before are refused. `restart` resumes from epoch 0 when the checkpoint is damaged.
+        labels than before are refused. `restart` resumes from epoch 0 when the checkpoint is damaged. `cut_at` looks are
+        kept instead where the checkpoint is not ours but that of the run's owner.
         """
         create_run(cache, config)
         if load_config(cache, config.data, config.run_id) != config:
@@ -79,12 +81,16 @@ class RunWriter:
             try:
                 head = read_head(folder)
             except NotFound:
+                _refuse_beyond(folder, cut_at, 0)
                 stored, head = environment, _begin(folder, config, sample_ids_N, labels_N, trained_N, class_count, environment, signals)
             else:
                 stored = read_json(folder / "environment.json")
                 check_format(folder / "environment.json", stored)
                 _same_rows(folder, sample_ids_N, labels_N, trained_N)
-                head = _rewound(folder, head, stored, environment, restart)
+                _refuse_beyond(folder, cut_at, head.looks)
+                head = _rewound(folder, head, stored, environment, restart, cut_at)
+                if config.epochs is None:
+                    head = dataclasses.replace(head, epochs=head.looks)
             yield cls(cache, config, folder, head, stored)
 
     @property
@@ -125,7 +131,7 @@ class RunWriter:
             saved, old = head.checkpoint, head.checkpoint
             if checkpoint is not None:
                 saved = self._write_checkpoint(first + n, *checkpoint)
-            self._replace(looks=first + n, crc=crc, checkpoint=saved)
+            self._replace(looks=first + n, epochs=max(head.epochs, first + n), crc=crc, checkpoint=saved)
             if old and old != saved and old["file"] != saved["file"]:
                 (self.folder / old["file"]).unlink(missing_ok=True)
 
@@ -200,7 +206,7 @@ def _begin(folder: Path, config: RunConfig, sample_ids_N, labels_N, trained_N, c
         write_table(folder / "rows.parquet", rows)
         write_json(folder / "environment.json", environment)
         head = Head(
-            state="running", epochs=config.epochs, rows=len(sample_ids_N), class_count=class_count, crc={name: [] for name in signals}
+            state="running", epochs=config.epochs or 0, rows=len(sample_ids_N), class_count=class_count, crc={name: [] for name in signals}
         )
         write_head(folder, head)
     return head
@@ -217,15 +223,23 @@ def _same_rows(folder: Path, sample_ids_N, labels_N, trained_N) -> None:
             )
 
 
-def _rewound(folder: Path, head: Head, stored: dict, now: dict, restart: bool) -> Head:
-    """HEAD back at the checkpoint, and every file cut there."""
+def _refuse_beyond(folder: Path, cut_at: int | None, looks: int) -> None:
+    if cut_at is not None and cut_at > looks:
+        raise StoreError(
+            f"{folder.name} holds {looks} looks, and the checkpoint given was made after {cut_at}: expected the cache it was recorded "
+            "in. Give that cache, or begin again from an earlier checkpoint."
+        )
+
+
+def _rewound(folder: Path, head: Head, stored: dict, now: dict, restart: bool, cut_at: int | None) -> Head:
+    """HEAD back at the checkpoint, or at `cut_at` looks, and every file cut there."""
     if stored.get("architecture") != now.get("architecture"):
         raise StoreError(
             f"{folder.name} was begun with other architecture code ({stored.get('architecture')}, now {now.get('architecture')}). "
             "Restore that code, or launch a new run under another name."
         )
     checkpoint = head.checkpoint
-    if restart:
+    if restart or cut_at is not None:
         checkpoint = None
     elif checkpoint is not None:
         _read_checkpoint(folder, checkpoint)
@@ -236,7 +250,9 @@ def _rewound(folder: Path, head: Head, stored: dict, now: dict, restart: bool) -
         f"{key} {stored[key]!r} then, {now[key]!r} now" for key in EXACT if key in stored and key in now and stored[key] != now[key]
     ]:
         exact, note = False, "resumed, not bit-exact: " + "; ".join(differences)
-    looks = min(checkpoint["epoch"], head.looks) if checkpoint else 0
+    looks = cut_at or 0
+    if checkpoint:
+        looks = min(checkpoint["epoch"], head.looks)
     generation = head.generation + 1
     head = dataclasses.replace(
         head, state="running", reason=None, looks=looks, checkpoint=checkpoint, generation=generation, exact=exact, note=note

@@ -53,6 +53,11 @@ class Commits:
         if self.writer.head.looks:
             self._scores()
 
+    def settle(self) -> None:
+        """Every finished look to disk, now."""
+        if self.pending:
+            self._commit(checkpoint=False)
+
     def _due(self, kind: str) -> bool:
         waited = self.clock() - self.last[kind]
         every = {"signals": self.policy.signals_s, "scores": self.policy.scores_s, "checkpoint": self.policy.checkpoint_s}[kind]
