@@ -5,12 +5,19 @@ import signal
 import sys
 
 from learnability import jobs
+from learnability.commands import architectures as own_architectures
 from learnability.commands.arguments import Bar, cache_of, command, print_json
-from learnability.config import AUGMENTS, PRECISIONS, RECORD_MODES, SCHEDULES, RunConfig, planted_name, study
+from learnability.config import AUGMENTS, HEADS, PRECISIONS, RECORD_MODES, SCHEDULES, RunConfig, planted_name, study
 from learnability.errors import ConfigError, TrainingError
 from learnability.store.datasets import ensure_labels, open_dataset
+from learnability.store.features import declare, feature_sets
 from learnability.store.locks import hold
 from learnability.store.runs import create_run, load_run
+
+ARCH = (
+    "resnet20, vgg16, mobilenet; torchvision:NAME, timm:NAME, package.module:function or a registered name; with --start: "
+    + " or ".join(HEADS)
+)
 
 
 def add(commands) -> None:
@@ -23,16 +30,23 @@ def add(commands) -> None:
         "  python -m learnability train --data cifar10 --arch resnet20 --seeds 3 --subset 10000\n"
         "  python -m learnability train --data cifar10 --arch resnet20 --label-noise 0.05\n"
         "  python -m learnability train --data cifar10 --arch resnet20 vgg16 --seeds 3 --queue\n"
+        "  python -m learnability train --data photos --arch timm:convnext_atto --lr 0.02\n"
+        "  python -m learnability train --data photos --arch linear --start timm:resnet10t --seeds 10\n"
         "A finished run is not repeated; --first-seed 3 --seeds 2 trains seeds 3 and 4.",
     )
     defaults = RunConfig(data="x", fingerprint="0" * 64, arch="resnet20")
     own.add_argument("--data", required=True, metavar="NAME", help="a prepared data set")
-    own.add_argument("--arch", required=True, nargs="+", metavar="NAME", help="resnet20, vgg16, mobilenet")
+    own.add_argument("--arch", required=True, nargs="+", metavar="NAME", help=ARCH)
     own.add_argument("--seeds", type=int, default=1, metavar="S", help="how many seeds of each architecture (default 1)")
     own.add_argument("--first-seed", type=int, default=0, metavar="K", help="the first of them (default 0)")
     recipe = own.add_argument_group("recipe", "what the scores depend on; runs with another recipe form another group")
     recipe.add_argument("--epochs", type=int, default=defaults.epochs, help=f"epochs, one look each (default {defaults.epochs})")
     recipe.add_argument("--subset", type=int, metavar="N", help="train on N samples, the same share of every class")
+    recipe.add_argument(
+        "--start",
+        metavar="WEIGHTS",
+        help="a frozen backbone, FILE.safetensors or timm:NAME, or the name of features made before: heads train on its features",
+    )
     recipe.add_argument(
         "--record", choices=RECORD_MODES, default="train", help="note samples in the update's own pass, or in a pass after each epoch"
     )
@@ -54,6 +68,7 @@ def add(commands) -> None:
         metavar="F",
         help="hold out each F-th of the samples in turn: F runs a seed, scores from networks that never saw the label",
     )
+    own.add_argument("--backbone", metavar="ARCH", help="of which architecture FILE.safetensors is, where the file does not say")
     own.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default auto)")
     own.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
     own.add_argument("--eager", action="store_true", help="nothing compiled, no CUDA graphs: the reference to check against")
@@ -66,12 +81,13 @@ def run(args) -> int:
     if args.queue:
         return _queue(args)
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # as in the queue: cuda:1 is one device for both
+    from learnability.pictures import Originals
     from learnability.training import devices
     from learnability.training.run import train
     from learnability.training.stopping import Stop
 
     cache, stop = cache_of(args), Stop()
-    configs = _configs(args, cache)
+    configs = configs_of(args, cache)
     device = devices.resolve(args.device)
     outcomes = []
     with hold(cache, f"device-{device}", wait=0.0):
@@ -84,7 +100,13 @@ def run(args) -> int:
                 continue
             bar = Bar(f"[{number}/{len(configs)}] {config.run_id}", "image")
             try:
-                given = {"device": args.device, "threads": args.threads, "restart": args.restart, "eager": args.eager}
+                given = {
+                    "device": args.device,
+                    "threads": args.threads,
+                    "restart": args.restart,
+                    "eager": args.eager,
+                    "pictures": Originals,
+                }
                 head = train(config, cache=cache, progress=bar, stop=stop, **given)
             finally:
                 bar.close()
@@ -97,13 +119,16 @@ def run(args) -> int:
     return _report(args, outcomes, stop.signal)
 
 
-def _configs(args, cache) -> list[RunConfig]:
+def configs_of(args, cache) -> list[RunConfig]:
     labels = planted_name(args.label_noise) if args.label_noise is not None else args.labels
     fingerprint8 = cache.current(args.data)
     dataset = open_dataset(cache, args.data, fingerprint8)
     if dataset.images is None:
         raise ConfigError(f"data set {args.data!r} has no images to train on.")
     ensure_labels(cache, args.data, fingerprint8, labels)
+    for arch in [*args.arch, *([args.backbone] if args.backbone else [])]:
+        own_architectures.remember(cache, arch)
+    start = _start(args, cache, fingerprint8)
     return study(
         args.data,
         dataset.fingerprint,
@@ -124,7 +149,25 @@ def _configs(args, cache) -> list[RunConfig]:
         precision=args.precision,
         deterministic=args.deterministic,
         folds=args.folds,
+        start=start,
     )
+
+
+def _start(args, cache, fingerprint8: str) -> str | None:
+    """The name of the features that the runs start from; described now, made by the first run that needs them."""
+    if args.start is None:
+        if args.backbone is not None:
+            raise ConfigError(
+                f"--backbone {args.backbone} without --start: expected the file of its weights. Give --start FILE.safetensors."
+            )
+        return None
+    if any(one.name == args.start for one in feature_sets(cache, args.data, fingerprint8)):
+        return args.start
+    from learnability.training.backbones import described
+    from learnability.training.run import own_of
+
+    backbone, _ = described(args.start, args.backbone, own_of(cache))
+    return declare(cache, args.data, fingerprint8, backbone).name
 
 
 def _queue(args) -> int:
@@ -133,7 +176,7 @@ def _queue(args) -> int:
     if args.eager:
         raise ConfigError("--eager with --queue: expected one of them. Train the reference in the foreground.")
     cache = cache_of(args)
-    launched = jobs.launch(cache, _configs(args, cache), args.device, args.threads)
+    launched = jobs.launch(cache, configs_of(args, cache), args.device, args.threads)
     if args.json:
         print_json([{"run": run_id, "created": created} for run_id, created in launched])
         return 0

@@ -1,0 +1,82 @@
+"""Agreement as tables, of the figures that the `agreement` command prints: the same numbers, rounded the same way."""
+
+from learnability.agreement import ONE_SEED, seeds_needed
+from learnability.report.page import Html, joined, paragraph, table
+
+_OVER = "Intervals: 95 %, from a bootstrap "
+
+
+def number(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3f}"
+
+
+def interval(found: dict | None) -> str:
+    return "" if found is None or found["low"] is None else f"[{found['low']:.3f}, {found['high']:.3f}]"
+
+
+def pairs(content: dict) -> Html:
+    """Every pair of architectures: agreement, ceiling, and the verdict in words."""
+    pearson = content["agreement"]["pearson"]
+    rows = [
+        [
+            f"{cross['a']} and {cross['b']}",
+            number(cross["single_run"]),
+            interval(cross["single_run_interval"]),
+            number(cross["ceiling"]),
+            number(cross["ratio"]),
+            interval(cross["ratio_interval"]),
+            cross["verdict"] or cross["reason"],
+        ]
+        for cross in pearson["crosses"]
+    ]
+    columns = ["pair", "Pearson r of two runs", "interval", "ceiling", "share of the ceiling", "interval", "in words"]
+    over = sorted({cross["single_run_interval"]["over"] for cross in pearson["crosses"] if cross["single_run_interval"]})
+    told = f"{_OVER}{' or '.join(over)}, {pearson['N']:,} samples. " if over else ""
+    return joined(
+        table(columns, rows),
+        paragraph(
+            f"{told}The ceiling is the agreement that two runs would reach if both architectures ordered the samples alike: "
+            "the square root of the product of their seed reliabilities.",
+            quiet=True,
+        ),
+    )
+
+
+def seeds(content: dict) -> Html:
+    """How far two seeds of one architecture agree, and how many would be needed."""
+    rows, alone = [], False
+    for own in content["agreement"]["pearson"]["reliabilities"]:
+        alone |= own["seeds"] < 2
+        needed = None if own["value"] is None else seeds_needed(own["value"], 0.95)
+        stepped = own["stepped_up"] if own["seeds"] > 1 else None
+        rows.append([own["group"], own["seeds"], number(own["value"]), interval(own["interval"]), number(stepped), needed or "unknown"])
+    columns = ["architecture", "seeds", "two seeds agree at", "interval", "mean of these seeds", "seeds for 0.95"]
+    hint = f"{ONE_SEED[0].upper()}{ONE_SEED[1:]}. A second seed tells." if alone else None
+    return joined(table(columns, rows), paragraph(hint) if hint else None)
+
+
+def views(content: dict) -> Html:
+    """The same pairs by ranks, within classes, without the trivial samples, and by their hardest samples."""
+    rows = []
+    for i, pair in enumerate(content["pairs"]):
+        shared = [f"{top['shared']} of {min(top['k_a'], top['k_b'])} ({top['chance']:.1f} by chance)" for top in pair["hardest"]]
+        others = [content["agreement"][kind]["crosses"][i]["single_run"] for kind in ("spearman", "kendall")]
+        some = pair["nontrivial"]
+        rows.append([
+            f"{pair['a']} and {pair['b']}", *map(number, others),
+            number(content["agreement"]["pearson"]["crosses"][i]["seed_mean"]), number(pair["within_class"]["overall"]["value"]),
+            f"{number(some['value'])} on {some['N']:,}" if some else "too few", *shared[1:],
+        ])  # fmt: skip
+    columns = [
+        "pair", "Spearman", "Kendall tau-b", "r of seed means", "r within classes", "r without samples 0 or 1 in both",
+        "hardest 5 % shared", "hardest 10 % shared",
+    ]  # fmt: skip
+    return table(columns, rows)
+
+
+def shapes(content: dict) -> Html:
+    rows = [
+        [name, f"{own['mean']:.3f}", f"{own['share_low']:.1%}", f"{own['share_high']:.1%}", own["distinct"], f"{own['tied']:,}"]
+        for name, own in content["shapes"].items()
+    ]
+    return table(["run", "mean", "never right", "always right", "distinct values", "samples in ties"], rows)
