@@ -7,6 +7,7 @@ bootstrap     intervals over seeds and samples
 shapes        ends, ties and classes of a score
 decisions     overlap of the hardest samples, error consistency of hits
 seed_noise    hard for both, hard for one: beyond seed noise or not
+hard_for      hard for every group, hard for one alone, all groups tested together
 enough        how many looks and seeds are enough
 checks        numbers that must come out as known
 plain         results as JSON
@@ -17,7 +18,7 @@ from learnability.agreement.checks import Controls, controls
 from learnability.agreement.comparable import Origin, check_comparable, common_rows, oriented
 from learnability.agreement.correlation import KINDS, Correlation, correlation, correlations, kendall_tau_b, mid_ranks, pearson, spearman
 from learnability.agreement.decisions import ErrorConsistency, Overlap, error_consistency, hardest_overlap
-from learnability.agreement.enough import Enough, SeedStep, enough_looks_and_seeds, prefixes
+from learnability.agreement.enough import Enough, SeedStep, enough_looks_and_seeds, last_worthwhile_seed, prefixes
 from learnability.agreement.groups import (
     NO_DIFFERENCE,
     ONE_SEED,
@@ -32,11 +33,13 @@ from learnability.agreement.groups import (
     seeds_needed,
     spearman_brown,
 )
+from learnability.agreement.hard_for import EVERY, SOME, HardFor, hard_for, only
 from learnability.agreement.plain import to_json
 from learnability.agreement.seed_noise import QUADRANTS, Quadrants, benjamini_hochberg, hard_samples, level_removed, quadrants
 from learnability.agreement.shapes import Cells, Shape, WithinClass, cells, nontrivial, shape, within_class, within_class_correlation
 
 __all__ = [
+    "EVERY",
     "KINDS",
     "NO_DIFFERENCE",
     "ONE_SEED",
@@ -44,6 +47,7 @@ __all__ = [
     "OVER_SEEDS",
     "QUADRANTS",
     "REPLICATES",
+    "SOME",
     "Agreement",
     "Cells",
     "Controls",
@@ -52,6 +56,7 @@ __all__ = [
     "Enough",
     "ErrorConsistency",
     "Group",
+    "HardFor",
     "Interval",
     "Origin",
     "Overlap",
@@ -72,12 +77,15 @@ __all__ = [
     "disattenuated",
     "enough_looks_and_seeds",
     "error_consistency",
+    "hard_for",
     "hard_samples",
     "hardest_overlap",
     "kendall_tau_b",
+    "last_worthwhile_seed",
     "level_removed",
     "mid_ranks",
     "nontrivial",
+    "only",
     "oriented",
     "pearson",
     "prefixes",

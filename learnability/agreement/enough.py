@@ -32,7 +32,10 @@ class Enough:
     looks        the e of the curves
     reliability  seed reliability of the score over the first e looks
     others       correlation of one seed's prefix score with the mean over all looks of the other seeds
+    final        mean over the seeds of the correlation of a run's prefix score with its own score over all looks: says when the
+                 score stops moving, nothing of what another training would give
     enough       smallest e whose reliability is within 0.01 of that of all looks; None for a single seed
+    settled      smallest e from which on `final` is at least 0.99
     seeds        reliability of means over k seeds, all looks
     """
 
@@ -42,7 +45,9 @@ class Enough:
     looks: tuple[int, ...]
     reliability: tuple[float, ...]
     others: tuple[float, ...]
+    final: tuple[float, ...]
     enough: int | None
+    settled: int | None
     seeds: tuple[SeedStep, ...]
     reason: str | None = None
 
@@ -74,11 +79,12 @@ def enough_looks_and_seeds(
     whole_SN = as_scores(prefix_score(E))
     S, seen_N = len(whole_SN), known(whole_SN)
     whole_SN = whole_SN[:, seen_N]
-    reliability, others = [], []
+    reliability, others, final = [], [], []
     for e in looks:
         prefix_SN = whole_SN if e == E else as_scores(prefix_score(e))[:, seen_N]
         reliability.append(_mean_of_pairs(prefix_SN, kind))
         others.append(_with_others(prefix_SN, whole_SN, kind))
+        final.append(_with_own(prefix_SN, whole_SN, kind))
     close = [e for e, r in zip(looks, reliability, strict=True) if abs(r - reliability[-1]) <= TOLERANCE]
     return Enough(
         kind=kind,
@@ -87,10 +93,19 @@ def enough_looks_and_seeds(
         looks=looks,
         reliability=tuple(reliability),
         others=tuple(others),
+        final=tuple(final),
         enough=close[0] if close else None,
+        settled=_from_then_on(looks, [r >= 1 - TOLERANCE for r in final]),
         seeds=tuple(SeedStep(k=k, predicted=spearman_brown(reliability[-1], k), measured=_measured(whole_SN, k, kind, rng)) for k in SEEDS),
         reason=ONE_SEED if S < 2 else None,
     )
+
+
+def last_worthwhile_seed(r: float, gain: float = TOLERANCE) -> int | None:
+    """Number of seeds from which one more raises the reliability of their mean by less than `gain`; None where r is not in 0..1."""
+    if not 0 < r <= 1:
+        return None
+    return next(k for k in itertools.count(1) if spearman_brown(r, k + 1) - spearman_brown(r, k) < gain)
 
 
 def _mean_of_pairs(score_SN: np.ndarray, kind: str) -> float:
@@ -107,6 +122,18 @@ def _with_others(prefix_SN: np.ndarray, whole_SN: np.ndarray, kind: str) -> floa
     pairs = (np.stack([prefix_SN[s], (total_N - whole_SN[s]) / (S - 1)]) for s in range(S))
     seen = (pair_2N[:, known(pair_2N)] for pair_2N in pairs)
     return float(np.mean([correlations(pair_2N, kind)[0, 1] for pair_2N in seen]))
+
+
+def _with_own(prefix_SN: np.ndarray, whole_SN: np.ndarray, kind: str) -> float:
+    """Mean over seeds of the correlation of a run's prefix with its own whole score."""
+    pairs = (np.stack(pair)[:, known(np.stack(pair))] for pair in zip(prefix_SN, whole_SN, strict=True))
+    return float(np.mean([correlations(pair_2N, kind)[0, 1] for pair_2N in pairs]))
+
+
+def _from_then_on(looks: tuple[int, ...], good: list[bool]) -> int | None:
+    """The first look from which on all are good."""
+    after = len(good) - next((i for i, one in enumerate(reversed(good)) if not one), len(good))
+    return looks[after] if after < len(looks) else None
 
 
 def _measured(score_SN: np.ndarray, k: int, kind: str, rng: np.random.Generator) -> float | None:

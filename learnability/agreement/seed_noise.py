@@ -75,9 +75,9 @@ def quadrants(
     score_RN = as_scores(score_RN)
     seen_N = known(score_RN)
     kept_RN = level_removed(score_RN[:, seen_N]) if remove_level else score_RN[:, seen_N]
-    tests = [(a, b, *_tested(kept_RN, a, b, grain, rng)) for a, b in itertools.combinations(groups, 2)]
-    tested = [p_n for *_, p_n, splits in tests if splits]
-    adjusted = iter(np.split(benjamini_hochberg(np.concatenate(tested)), len(tested)) if tested else [])
+    tests = [(a, b, *tested(kept_RN, a, b, grain, rng)) for a, b in itertools.combinations(groups, 2)]
+    defined = [p_n for *_, p_n, splits in tests if splits]
+    adjusted = iter(np.split(benjamini_hochberg(np.concatenate(defined)), len(defined)) if defined else [])
     made = []
     for a, b, p_n, splits in tests:
         adjusted_n = next(adjusted) if splits else p_n
@@ -96,12 +96,12 @@ def quadrants(
                 q=q,
                 level_removed=remove_level,
                 splits=splits,
-                quadrant_N=_spread(quadrant_n, seen_N, -1),
-                a_N=_spread(a_n, seen_N, np.nan),
-                b_N=_spread(b_n, seen_N, np.nan),
-                p_N=_spread(p_n, seen_N, np.nan),
-                adjusted_N=_spread(adjusted_n, seen_N, np.nan),
-                significant_N=_spread(significant_n, seen_N, False),
+                quadrant_N=spread(quadrant_n, seen_N, -1),
+                a_N=spread(a_n, seen_N, np.nan),
+                b_N=spread(b_n, seen_N, np.nan),
+                p_N=spread(p_n, seen_N, np.nan),
+                adjusted_N=spread(adjusted_n, seen_N, np.nan),
+                significant_N=spread(significant_n, seen_N, False),
                 reason=None if splits else "seed noise unknown: one seed per architecture",
             )
         )
@@ -207,7 +207,7 @@ def relabelled_p(run_RN: np.ndarray, S_A: int, variance_N: np.ndarray, splits: S
     return p_N
 
 
-def _tested(score_RN: np.ndarray, a: Group, b: Group, grain: float, rng: np.random.Generator) -> tuple[np.ndarray, int]:
+def tested(score_RN: np.ndarray, a: Group, b: Group, grain: float, rng: np.random.Generator) -> tuple[np.ndarray, int]:
     """p values of one pair and the number of relabellings behind them (0: no test, p NaN)."""
     if grain <= 0:
         raise InputError(f"grain {grain!r}: expected the smallest step of the score, above 0; 1/E for learnability.")
@@ -222,7 +222,7 @@ def _placed(hard_a_n: np.ndarray, hard_b_n: np.ndarray, significant_n: np.ndarra
     return np.select([hard_a_n & hard_b_n, ~hard_a_n & ~hard_b_n, hard_a_n & significant_n, hard_b_n & significant_n], [0, 1, 2, 3], 4)
 
 
-def _spread(value_n: np.ndarray, seen_N: np.ndarray, fill) -> np.ndarray:
+def spread(value_n: np.ndarray, seen_N: np.ndarray, fill) -> np.ndarray:
     """Values of the samples seen by all runs, among all N."""
     value_N = np.full(len(seen_N), fill, value_n.dtype if value_n.dtype.kind != "i" else np.int64)
     value_N[seen_N] = value_n

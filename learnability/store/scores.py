@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from learnability.config import FORMAT
 from learnability.errors import DamagedFile, InputError, NotFound
 from learnability.metrics import METRICS, score_all
+from learnability.store import heldout
 from learnability.store.datasets import open_dataset
 from learnability.store.files import read_table, table_metadata, write_table
 from learnability.store.paths import Cache
@@ -26,8 +27,8 @@ class ScoreTable:
     sample_ids_N: np.ndarray
     keys_N: np.ndarray  # of str objects
     labels_N: np.ndarray  # as in the label version of the runs
-    columns: dict[str, np.ndarray]  # run label -> score_N, NaN where a run does not hold the sample
-    runs: dict[str, Run]
+    columns: dict[str, np.ndarray]  # `<arch>-s<seed>` -> score_N, NaN where a run does not hold the sample
+    runs: dict[str, Run]  # with folds the one with the fewest looks
 
     def to_arrow(self) -> pa.Table:
         columns = {"sample_id": self.sample_ids_N, "key": pa.array(list(self.keys_N), pa.string()), "label": self.labels_N}
@@ -83,33 +84,31 @@ def recipes(cache: Cache, data: str) -> list[str]:
 def load_scores(cache: Cache, data: str, metric: str = "learnability", recipe: str | None = None) -> ScoreTable:
     """The scores of one recipe's runs side by side; `recipe` None: the newest with scores, "all": every one.
 
-    With "all" the recipe key is part of each column's name. Runs without scores and damaged ones are left out.
+    With "all" the recipe key is part of each column's name. Runs without scores and damaged ones are left out. The folds of a
+    seed are one column, held-out: of each sample the value from the run that never trained on it.
     """
     if metric not in METRICS:
         raise InputError(f"metric {metric!r}: expected one of {', '.join(METRICS)}.")
-    found: dict[str, tuple[Run, pa.Table]] = {}
+    found: dict[str, tuple[Run, np.ndarray, np.ndarray]] = {}
     keys = recipes(cache, data)
     if recipe not in (None, "all") and recipe not in keys:
         raise NotFound(
             f"data set {data!r} has no recipe {recipe!r}; it has {', '.join(keys) or 'none'}. See: learnability runs --data {data}"
         )
+    runs = [run for run in load_runs(cache, data) if not run.problem and run.looks]
     for key in keys if recipe in (None, "all") else [recipe]:
-        for run in load_runs(cache, data):
-            if run.recipe != key or run.problem or not run.looks:
-                continue
-            try:
-                table, _ = load_run_scores(cache, data, run.id)
-            except NotFound:
-                continue
-            if metric in table.column_names:
-                found[run.id if recipe == "all" else run.label] = run, table
+        for arch in dict.fromkeys(run.config.arch for run in runs if run.recipe == key):
+            for unit in heldout.units([run for run in runs if run.recipe == key and run.config.arch == arch]):
+                if (made := _scored(cache, unit, metric)) is not None:
+                    name = f"{unit[0].label.rsplit('-', 1)[0]}-s{unit[0].config.seed}"
+                    found[f"{name}-{key}" if recipe == "all" else name] = made
         if found and recipe is None:
             break
     if not found:
         raise NotFound(
             f"data set {data!r} has no scores of {metric!r} yet. Train first: python -m learnability train --data {data} --arch resnet20"
         )
-    versions = {run.config.fingerprint: run for run, _ in found.values()}
+    versions = {run.config.fingerprint: run for run, *_ in found.values()}
     if len(versions) > 1:
         raise InputError(
             f"these runs belong to {len(versions)} versions of data set {data!r} ({', '.join(key[:8] for key in versions)}), "
@@ -117,24 +116,44 @@ def load_scores(cache: Cache, data: str, metric: str = "learnability", recipe: s
         )
     run = next(iter(versions.values()))
     dataset = open_dataset(cache, data, run.config.fingerprint[:8], run.config.labels)
-    sample_ids_N = np.unique(np.concatenate([table["sample_id"].to_numpy() for _, table in found.values()]))
+    sample_ids_N = np.unique(np.concatenate([ids_n for _, ids_n, _ in found.values()]))
     return ScoreTable(
         metric=metric,
         recipe=recipe or run.recipe,
         sample_ids_N=sample_ids_N,
         keys_N=np.asarray(dataset.keys, object)[sample_ids_N],
         labels_N=dataset.labels_N[sample_ids_N],
-        columns={name: _spread(table, metric, sample_ids_N) for name, (_, table) in found.items()},
-        runs={name: run for name, (run, _) in found.items()},
+        columns={name: _spread(ids_n, score_n, sample_ids_N) for name, (_, ids_n, score_n) in found.items()},
+        runs={name: run for name, (run, *_) in found.items()},
     )
 
 
-def _spread(table: pa.Table, metric: str, sample_ids_N: np.ndarray) -> np.ndarray:
-    score_n = table[metric].to_numpy(zero_copy_only=False)
+def _scored(cache: Cache, unit: list[Run], metric: str) -> tuple[Run, np.ndarray, np.ndarray] | None:
+    """(run, sample_ids_n, score_n) of a run, or of the folds of a seed; None where there is no such score yet."""
+    tables: dict[str, pa.Table] = {}
+    needed = heldout.parts(metric) if unit[0].config.folds else [metric]
+    for run in unit:
+        try:
+            table, _ = load_run_scores(cache, run.data, run.id)
+        except NotFound:
+            continue
+        if set(needed) <= set(table.column_names):
+            tables[run.id] = table
+    scored = [run for run in unit if run.id in tables]
+    if not scored:
+        return None
+    if unit[0].config.folds:
+        ids_n, score_n = heldout.put_together(cache, scored, list(tables.values()), metric)
+        return min(scored, key=lambda run: run.looks), ids_n, score_n.astype(np.float32)
+    table = tables[unit[0].id]
+    return unit[0], table["sample_id"].to_numpy(), table[metric].to_numpy(zero_copy_only=False)
+
+
+def _spread(ids_n: np.ndarray, score_n: np.ndarray, sample_ids_N: np.ndarray) -> np.ndarray:
     if len(score_n) == len(sample_ids_N):
         return score_n
     score_N = np.full(len(sample_ids_N), np.nan, np.float32)
-    score_N[np.searchsorted(sample_ids_N, table["sample_id"].to_numpy())] = score_n
+    score_N[np.searchsorted(sample_ids_N, ids_n)] = score_n
     return score_N
 
 

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from learnability.agreement import ONE_SEED, agree, enough_looks_and_seeds, prefixes, spearman_brown, to_json
+from learnability.agreement import ONE_SEED, agree, enough_looks_and_seeds, last_worthwhile_seed, prefixes, spearman_brown, to_json
 from learnability.agreement.groups import Group
 from learnability.errors import InputError
 
@@ -81,3 +81,25 @@ def test_one_seed():
 def test_refused():
     with pytest.raises(InputError, match="prefix scores"):
         enough_looks_and_seeds(np.ones((2, 3, 4)), 30, np.random.default_rng(0))
+
+
+def test_one_seed_tells_when_its_score_stops_moving_and_no_more():
+    rng = np.random.default_rng(5)
+    hits_SNE = hits(rng, 1)
+    got = enough_looks_and_seeds(lambda e: hits_SNE[:, :, :e].mean(axis=2), 30, rng)
+    assert got.reason == ONE_SEED and got.enough is None and np.isnan(got.reliability).all()
+    assert got.final[-1] == 1 and all(b > a for a, b in zip(got.final, got.final[1:], strict=False))
+    whole_N = hits_SNE[0].mean(axis=1)
+    assert got.final[2] == pytest.approx(np.corrcoef(hits_SNE[0, :, :3].mean(axis=1), whole_N)[0, 1])
+    at = got.looks.index(got.settled)
+    assert min(got.final[at:]) >= 0.99 > got.final[at - 1]
+    constant = enough_looks_and_seeds(lambda e: np.ones((1, 50)), 3, rng)
+    assert constant.settled is None
+
+
+@pytest.mark.parametrize(("r", "seeds"), [(0.83, 4), (0.5, 9), (0.99, 1), (1.0, 1), (0.0, None), (-0.2, None), (math.nan, None)])
+def test_the_seed_after_which_one_more_hardly_matters(r, seeds):
+    assert last_worthwhile_seed(r) == seeds
+    if seeds is not None:
+        assert spearman_brown(r, seeds + 1) - spearman_brown(r, seeds) < 0.01
+        assert seeds == 1 or spearman_brown(r, seeds) - spearman_brown(r, seeds - 1) >= 0.01
