@@ -14,6 +14,11 @@ ARCHITECTURES = {
     "vgg16": "learnability.training.architectures:vgg16",
     "mobilenet": "learnability.training.architectures:mobilenet",
 }
+HEADS = {  # small networks on the features of a frozen backbone: with `start` alone
+    "linear": "learnability.training.heads:linear",
+    "mlp": "learnability.training.heads:mlp",
+}
+LIBRARIES = ("torchvision", "timm")  # `<library>:<name>` is an architecture too
 LEARNING_RATE = {"vgg16": 0.05}
 DEFAULT_LEARNING_RATE = 0.1
 
@@ -24,6 +29,7 @@ AUGMENTS = ("auto", "none", "flip", "crop-flip")
 SCHEDULES = ("cosine", "step", "constant")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_ARCH = re.compile(r"(?=.{1,100}\Z)(?!.*-s\d+(f\d+)?\Z)[A-Za-z0-9_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*(:[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*)?")
 _PLANTED = re.compile(r"planted-(0\.\d{1,6})-(\d{1,9})")
 
 
@@ -35,6 +41,13 @@ def checked_name(name: str, what: str) -> str:
             f"for example 'cats-2024'. Choose another name."
         )
     return name
+
+
+def checked_arch(arch: str) -> str:
+    """`arch` itself, if it is spelled like an architecture: a name, `torchvision:NAME`, `timm:NAME` or `package.module:function`."""
+    spelled = f"one of {', '.join(ARCHITECTURES)}, a registered name, torchvision:NAME, timm:NAME or package.module:function"
+    _expect(isinstance(arch, str) and _ARCH.fullmatch(arch), "architecture", arch, spelled)
+    return arch
 
 
 def planted(version: str) -> tuple[float, int] | None:
@@ -79,7 +92,7 @@ class RunConfig:
     precision: str = "auto"
     deterministic: bool = False  # concerns CUDA; the CPU always is
     curriculum: str | None = None  # an order and its pacing; None: shuffled epochs
-    start: str | None = None  # frozen backbone or start weights; None: from scratch
+    start: str | None = None  # set of features of a frozen backbone that a head is trained on; None: from scratch
     folds: int | None = None  # held-out folds; None: trained on every row
     fold: int | None = None  # which of them this run holds out; not part of the recipe
     devices: int = 1  # data-parallel devices of one run
@@ -88,7 +101,7 @@ class RunConfig:
     def __post_init__(self):
         checked_name(self.data, "data set")
         _expect(re.fullmatch(r"[0-9a-f]{64}", self.fingerprint), "fingerprint", self.fingerprint, "64 hex digits")
-        _expect(re.fullmatch(r"[A-Za-z0-9_.:-]{1,100}", self.arch), "architecture", self.arch, f"one of {', '.join(ARCHITECTURES)}")
+        checked_arch(self.arch)
         _expect(_whole(self.seed, 0, 2**31 - 1), "seed", self.seed, "a whole number from 0 to 2147483647")
         checked_name(self.labels.replace(".", "_"), "label version")
         _expect(self.origin in (None, *ORIGINS), "origin", self.origin, f"one of {', '.join(ORIGINS)}, or none")
@@ -105,10 +118,25 @@ class RunConfig:
         modes = RECORD_MODES if self.origin is None else (*RECORD_MODES, "unknown")
         _expect(self.record in modes, "record", self.record, f"one of {', '.join(modes)}")
         _expect(self.precision in PRECISIONS, "precision", self.precision, f"one of {', '.join(PRECISIONS)}")
+        self._check_start()
         _expect(self.folds is None or _whole(self.folds, 2, 100), "folds", self.folds, "a whole number from 2 to 100")
         _expect((self.fold is None) == (self.folds is None), "fold", self.fold, "a fold with folds, none without")
         _expect(self.fold is None or _whole(self.fold, 0, self.folds - 1), "fold", self.fold, "0 .. folds - 1")
         _expect(self.devices == 1 or _whole(self.devices, 1, 1024), "devices", self.devices, "a whole number from 1")
+
+    def _check_start(self) -> None:
+        if self.start is None:
+            _expect(
+                self.origin is not None or self.arch not in HEADS,
+                "architecture",
+                self.arch,
+                "a start beside it, as a head is trained on features (--start)",
+            )
+            return
+        checked_name(self.start, "start")
+        _expect(self.arch in HEADS, "architecture", self.arch, f"{' or '.join(HEADS)} on the features of {self.start}")
+        _expect(self.augment in ("auto", "none"), "augmentation", self.augment, "auto or none: features are of the image as it is")
+        _expect(self.precision in ("auto", "fp32"), "precision", self.precision, "auto or fp32: a head on features is small")
 
     @property
     def recipe(self) -> str:
@@ -138,6 +166,8 @@ class RunConfig:
 
     def augment_of(self, channels: int) -> str:
         """The augmentation used on images of 1 (grey) or 3 (RGB) channels."""
+        if self.start is not None:
+            return "none"
         return self.augment if self.augment != "auto" else "crop-flip" if channels == 3 else "none"
 
     def to_json(self) -> dict:
@@ -163,7 +193,8 @@ def study(
     _expect(archs and len(set(archs)) == len(archs), "architectures", archs, "at least one, none twice")
     _expect(_whole(seeds, 1, 10_000), "seeds", seeds, "a count of at least 1")
     folds = fields.get("folds")
-    if fields.get("augment") == RunConfig(data=data, fingerprint=fingerprint, arch=archs[0]).augment_of(channels):
+    start = fields.get("start")
+    if fields.get("augment") == RunConfig(data=data, fingerprint=fingerprint, arch=archs[0], start=start).augment_of(channels):
         fields["augment"] = "auto"
     if fields.get("subset") is not None and fields["subset"] >= rows:
         fields["subset"] = None
@@ -178,8 +209,8 @@ def study(
 
 
 def file_name(arch: str) -> str:
-    """An architecture's name as part of a run id: `:` and `.` become `_`."""
-    return re.sub(r"[^A-Za-z0-9_]", "_", arch)
+    """An architecture's name as part of a run id: `:` becomes `@`, which no name holds, so that two names stay two."""
+    return arch.replace(":", "@")
 
 
 def _whole(value, low: int, high: int) -> bool:

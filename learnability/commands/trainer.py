@@ -36,6 +36,7 @@ def run(args) -> int:
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # the order in which the queue names devices
+    from learnability.pictures import Originals
     from learnability.training import devices
     from learnability.training.run import train
     from learnability.training.stopping import Stop
@@ -47,7 +48,7 @@ def run(args) -> int:
             for config in configs:
                 if not stop.asked:
                     lines = Lines(cache.run_folder(args.data, config.run_id))
-                    head = train(config, cache, args.device, args.threads, lines, stop, args.restart)
+                    head = train(config, cache, args.device, args.threads, lines, stop, args.restart, pictures=Originals)
                     told(f"{config.run_id}: {head.state}, {head.looks} of {head.epochs} looks")
                     if head.state == "failed":
                         raise TrainingError(f"{config.run_id}: {head.reason}")

@@ -14,6 +14,7 @@ PURPOSES = {
     "flip": 6,
     "labels": 7,
     "folds": 8,
+    "dropout": 9,
 }
 
 

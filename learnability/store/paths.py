@@ -9,7 +9,7 @@ from learnability.config import checked_name
 from learnability.errors import DamagedFile, InputError, NotFound
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
-_RUN_ID = re.compile(r"[A-Za-z0-9_]{1,110}-s\d{1,10}(f\d{1,3})?-[0-9a-f]{8}")
+_RUN_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,99}-s\d{1,10}(f\d{1,3})?-[0-9a-f]{8}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +65,10 @@ class Cache:
             raise NotFound(f"data set {name!r} has no version {wanted!r}; it has {', '.join(self.versions(name)) or 'none'}.")
         return folder
 
+    def features_folder(self, name: str, fingerprint8: str, features: str) -> Path:
+        """Folder of one set of features of a data set version."""
+        return self.dataset_folder(name, fingerprint8) / "features" / checked_name(features, "set of features")
+
     # runs
     def runs_folder(self, name: str) -> Path:
         return self.root / "runs" / checked_name(name, "data set")
@@ -102,6 +106,11 @@ class Cache:
         return self.root / "logs"
 
     @property
+    def architectures(self) -> Path:
+        """Architectures of one's own: name -> what it stands for."""
+        return self.root / "architectures.json"
+
+    @property
     def recipes(self) -> Path:
         return self.root / "recipes.json"
 
@@ -116,6 +125,13 @@ class Cache:
 
     def order(self, name: str, order: str) -> Path:
         return self.root / "orders" / checked_name(name, "data set") / f"{checked_name(order, 'order')}.parquet"
+
+    def imported_folder(self, name: str) -> Path:
+        """Scores of a data set that were made elsewhere."""
+        return self.root / "imported" / checked_name(name, "data set")
+
+    def imported(self, name: str, score: str) -> Path:
+        return self.imported_folder(name) / f"{checked_name(score, 'score')}.parquet"
 
     def export(self, name: str, export: str) -> Path:
         """A folder that the dashboard writes images into."""

@@ -4,22 +4,19 @@ A network has `features(images)`, the pooled layer before the logits, and `head`
 float32: logits in bfloat16 would have 8 significant bits, hence false ties and close margins in the wrong order.
 """
 
-import importlib
-from collections.abc import Callable
+from collections.abc import Mapping
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from learnability.errors import ConfigError
+from learnability.store.architectures import Registered
+from learnability.training.foreign import MISFIT, Origin, origin
+from learnability.training.heads import Head, head_of, in_float32
+from learnability.training.trial import Traits, tried
 
-
-class Head(nn.Linear):
-    """The last linear layer: float32 whatever ran before, outside any autocast."""
-
-    def forward(self, features):
-        with torch.autocast(features.device.type, enabled=False):
-            return super().forward(features.float())
+__all__ = ["ARCHITECTURES", "Network", "build", "built", "head_of", "origin_of"]
 
 
 class Depthwise(nn.Conv2d):
@@ -115,41 +112,66 @@ def mobilenet(num_classes: int, in_channels: int) -> Network:
 ARCHITECTURES = {"resnet20": resnet20, "vgg16": vgg16, "mobilenet": mobilenet}
 
 
-def builder_of(arch: str, own: dict[str, str] | None = None) -> Callable[[int, int], nn.Module]:
-    """The function (num_classes, in_channels) -> network of an architecture; ConfigError names those there are.
+def origin_of(arch: str, own: Mapping[str, Registered | str] | None = None) -> Origin:
+    """Where an architecture comes from and how it is built; ConfigError names those there are.
 
-    `own` maps further names to "module:function", read like `config.ARCHITECTURES`.
+    Built-in ones come first, then the names of `own`, then `torchvision:NAME` and `timm:NAME`. A path `module:function` is
+    imported only where `own` holds it.
     """
     if arch in ARCHITECTURES:
-        return ARCHITECTURES[arch]
+        builder = ARCHITECTURES[arch]
+        return Origin(arch, builder, lambda num_classes, in_channels, _size: builder(num_classes, in_channels), ours=True)
     place = (own or {}).get(arch)
-    if place is None:
-        known = ", ".join([*ARCHITECTURES, *(own or {})])
-        raise ConfigError(f"architecture {arch!r}: expected one of {known}. Choose one of these or register your own as 'module:function'.")
-    module, _, function = place.partition(":")
-    try:
-        return getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"architecture {arch!r}: {place!r} cannot be imported ({error}). Check the module's path and name.") from error
+    if isinstance(place, str):
+        place = Registered(arch, place)
+    spec = place.spec if place is not None else arch
+    if ":" in spec:
+        return origin(spec, place)
+    known = ", ".join([*ARCHITECTURES, *(own or {})])
+    raise ConfigError(
+        f"architecture {arch!r}: expected one of {known}, torchvision:NAME, timm:NAME or package.module:function. Choose one of these or "
+        "register your own: python -m learnability architectures add package.module:function --name NAME"
+    )
 
 
-def build(arch: str, num_classes: int, in_channels: int, seed: int, own: dict[str, str] | None = None) -> nn.Module:
-    """The network `arch` on the CPU, its first weights drawn from `seed` alone; the global random state stays as it was.
+def build(
+    arch: str,
+    num_classes: int,
+    in_channels: int,
+    seed: int,
+    own: Mapping[str, Registered | str] | None = None,
+    size: tuple[int, int] = (32, 32),
+) -> nn.Module:
+    """The network `arch` on the CPU, its first weights drawn from `seed` alone; the global random state stays as it was."""
+    return built(origin_of(arch, own), arch, num_classes, in_channels, seed, size)[0]
 
-    A module of one's own needs a forward that gives (B, num_classes) logits, and its last nn.Linear makes them.
+
+def built(origin: Origin, arch: str, num_classes: int, in_channels: int, seed: int, size: tuple[int, int]) -> tuple[nn.Module, Traits]:
+    """The network for images of `size` (H, W), and how it can be run. One that is not ours is tried on a small batch first.
+
+    The layer that makes its logits then runs in float32 whatever runs before, as in ours.
     """
     if num_classes < 2:
         raise ConfigError(f"{num_classes} class: expected at least two. Add samples of another class.")
-    builder = builder_of(arch, own)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        return builder(num_classes, in_channels)
-
-
-def head_of(network: nn.Module) -> nn.Linear | None:
-    """The linear layer that makes the logits; its input is the layer before the logits."""
-    layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
-    return layers[-1] if layers else None
+        if origin.ours:
+            return origin.build(num_classes, in_channels, size), Traits()
+        try:
+            network = origin.build(num_classes, in_channels, size)
+        except MISFIT as error:
+            if isinstance(error, ConfigError):
+                raise
+            raise ConfigError(
+                f"architecture {arch!r} cannot be built for {num_classes} classes and {in_channels} x {size[0]} x {size[1]} images: "
+                f"{type(error).__name__}: {error}. Prepare the images at another --size, or choose another."
+            ) from error
+    if not isinstance(network, nn.Module):
+        raise ConfigError(f"architecture {arch!r}: expected a function that returns an nn.Module, got {type(network).__name__}.")
+    traits = tried(network, arch, num_classes, (in_channels, *size))
+    if traits.head is not None:
+        in_float32(network, traits.head)
+    return network, traits
 
 
 def _conv3(width_in: int, width: int, stride: int) -> nn.Conv2d:

@@ -106,6 +106,24 @@ def _flushes_denormals() -> bool:
     return bool(torch.tensor(1e-39) * 0.5 == 0)
 
 
+@contextlib.contextmanager
+def seeded(device: torch.device, word: int) -> Iterator[None]:
+    """What is drawn within it on the CPU and on `device` depends on `word` alone; the generators are put back afterwards."""
+    accelerator = device.type if device.type in ("cuda", "mps") else None
+    with torch.random.fork_rng(devices=[device] if accelerator == "cuda" else [], device_type="cuda"):
+        before = torch.mps.get_rng_state() if accelerator == "mps" else None
+        torch.default_generator.manual_seed(word)
+        if accelerator == "cuda":
+            torch.cuda.manual_seed(word)
+        elif accelerator == "mps":
+            torch.mps.manual_seed(word)
+        try:
+            yield
+        finally:
+            if before is not None:
+                torch.mps.set_rng_state(before)
+
+
 def synchronize(device: torch.device) -> None:
     """Waits until the device has done all that this thread gave it."""
     if device.type == "cuda":

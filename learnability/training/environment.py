@@ -17,11 +17,12 @@ from torch import nn
 import learnability
 from learnability.config import RunConfig
 from learnability.training.devices import cpu_name, device_name
+from learnability.training.foreign import Origin
 from learnability.training.ways import Way
 
 
 def described(
-    config: RunConfig, network: nn.Module, builder: Callable, device: torch.device, threads: int, way: Way, mean, std, augment: str
+    config: RunConfig, network: nn.Module, origin: Origin, device: torch.device, threads: int, way: Way, mean, std, augment: str
 ) -> dict:
     """The content of environment.json; a resume takes way, threads, mean and std from the first trainer's."""
     return {
@@ -39,7 +40,9 @@ def described(
         "compiled": way.compiled,
         "captured": way.captured,
         "deterministic": device.type == "cpu" or (device.type == "cuda" and config.deterministic),
-        "architecture": architecture_digest(network, builder),
+        "architecture": architecture_digest(network, origin.function),
+        "architecture_spec": origin.spec,
+        "architecture_package": origin.package,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "augment": augment,
         "mean": mean,

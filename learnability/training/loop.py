@@ -55,20 +55,24 @@ def evaluate(network: nn.Module, forward: Callable, batches: Iterable, recorder:
 
 
 @torch.no_grad()
-def last_layer(network: nn.Module, head: nn.Linear, forward: Callable, batches: Iterable, row_count: int) -> tuple[np.ndarray, np.ndarray]:
-    """(N, d) float16, the input of `head` for every image in eval mode, and (N, K) float16, the class probabilities."""
-    features_Nd = np.zeros((row_count, head.in_features), np.float16)
-    probabilities_NK = np.zeros((row_count, head.out_features), np.float16)
+def last_layer(
+    network: nn.Module, head: nn.Linear | None, forward: Callable, batches: Iterable, row_count: int, class_count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """(N, d) float16, the input of `head` for every image in eval mode, and (N, K) float16, the class probabilities. No head: d = 0."""
+    features_Nd = np.zeros((row_count, head.in_features if head is not None else 0), np.float16)
+    probabilities_NK = np.zeros((row_count, class_count), np.float16)
     seen: list[torch.Tensor] = []
-    hook = head.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
+    hook = head.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0])) if head is not None else None
     network.eval()
     try:
         for rows, images, _ in batches:
             logits, at = forward(images), rows.cpu().numpy()
-            features_Nd[at] = seen.pop().float().clamp(-65504, 65504).cpu().numpy()
+            if head is not None:
+                features_Nd[at] = seen.pop().float().clamp(-65504, 65504).cpu().numpy()
             probabilities_NK[at] = logits.softmax(1).cpu().numpy()
     finally:
-        hook.remove()
+        if hook is not None:
+            hook.remove()
     return features_Nd, probabilities_NK
 
 

@@ -49,6 +49,7 @@ def fastest_way(
     key: str,
     file: Path,
     captured: bool = False,
+    allowed: Callable[[Way], bool] = lambda _way: True,
     goes_on: Callable[[], bool] = lambda: True,
 ) -> Way:
     """The way that needs least time for `steps` updates of `network`: from `file`, or by trial on one real batch.
@@ -58,7 +59,7 @@ def fastest_way(
     """
     trials = [trial for trial in _remembered(file, key) if captured or not trial.way.captured]
     known = {trial.way for trial in trials}
-    ways = [way for way in candidates(device, has_compiler(device), captured) if way not in known]
+    ways = [way for way in candidates(device, has_compiler(device), captured) if way not in known and allowed(way)]
     for group in ([way for way in ways if not way.compiled], [way for way in ways if way.compiled]):
         if group and group[0].compiled and steps * _best(trials, steps).step_s * COMPILE_GAIN < COMPILE_S:
             continue
@@ -182,14 +183,15 @@ def _laid_out(images: torch.Tensor, way: Way) -> torch.Tensor:
 
 
 def _reason(way: Way, error: RuntimeError) -> str:
-    """In words, why a way failed; an eager way may only run out of memory."""
+    """In words, why a way failed; the reference may only run out of memory."""
     if out_of_memory(error):
         return "out of memory"
     if way.captured and not way.compiled:
         return f"capture failed: {str(error).strip().splitlines()[0][:200]}"
-    if not way.compiled:
+    if way == REFERENCE:
         raise error
-    return f"compilation failed: {str(error).strip().splitlines()[0][:200]}"
+    what = "compilation failed" if way.compiled else "failed"
+    return f"{what}: {str(error).strip().splitlines()[0][:200]}"
 
 
 def _best(trials: list[Trial], steps: int) -> Trial:

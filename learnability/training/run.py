@@ -9,13 +9,17 @@ import torch
 from torch import nn
 
 from learnability.config import RunConfig
+from learnability.datasets import Dataset
 from learnability.errors import ConfigError, LearnabilityError, NotFound, OutOfMemory, StoreError
+from learnability.store.architectures import Registered, registered
 from learnability.store.files import read_json
 from learnability.store.paths import Cache
 from learnability.store.runs import Head, load_run
 from learnability.store.writer import RunWriter
 from learnability.training import architectures, devices
 from learnability.training.commits import CommitPolicy
+from learnability.training.extraction import Pictures
+from learnability.training.head_session import HeadSession
 from learnability.training.material import Material, gathered
 from learnability.training.session import Session
 from learnability.training.stopping import Stop, stop_on_signals
@@ -32,6 +36,7 @@ def train(
     policy: CommitPolicy = CommitPolicy(),
     own_architectures: dict[str, str] | None = None,
     eager: bool = False,
+    pictures: Callable[[Dataset], Pictures] | None = None,
 ) -> Head:
     """Trains one run to its end, or on from where it stands, and returns its HEAD: state done or stopped.
 
@@ -42,6 +47,8 @@ def train(
     stop      a Stop that somebody may ask; SIGTERM, SIGINT and a file `stop` in the run folder ask it too
     restart   begin again from epoch 0 where the checkpoint is damaged
     eager     nothing compiled, no CUDA graphs: the reference to check against; a resume goes on as the run began
+    pictures  gives the originals of a data set for a frozen backbone; by default its thumbnails and prepared images are taken
+    own_architectures  name -> spelling of further architectures, beside those registered in the cache
 
     A run that is done is left alone. Raises TrainingError (NonFinite, OutOfMemory), StoreError, ConfigError; where the
     run had begun, HEAD then says `failed` and why.
@@ -49,7 +56,7 @@ def train(
     cache = cache if isinstance(cache, Cache) else Cache.at(cache)
     if (done := _done(cache, config, restart)) is not None:
         return done
-    with _ready(config, cache, device, threads, progress, stop, restart, policy, own_architectures, eager) as begin:
+    with _ready(config, cache, device, threads, progress, stop, restart, policy, own_architectures, eager, pictures) as begin:
         return begin()
 
 
@@ -64,6 +71,7 @@ def train_together(
     policy: CommitPolicy = CommitPolicy(),
     own_architectures: dict[str, str] | None = None,
     eager: bool = False,
+    pictures: Callable[[Dataset], Pictures] | None = None,
 ) -> list[Head | BaseException]:
     """Trains several runs side by side on one device, each as if it were alone; what came of each, in their order.
 
@@ -82,7 +90,7 @@ def train_together(
             told = progress(config) if progress else None
             try:
                 begins[number] = stack.enter_context(
-                    _ready(config, cache, device, threads, told, stop, restart, policy, own_architectures, eager)
+                    _ready(config, cache, device, threads, told, stop, restart, policy, own_architectures, eager, pictures)
                 )
             except LearnabilityError as error:
                 outcomes[number] = error
@@ -108,21 +116,24 @@ def _done(cache: Cache, config: RunConfig, restart: bool) -> Head | None:
 
 
 @contextlib.contextmanager
-def _ready(config: RunConfig, cache: Cache, device: str, threads, progress, stop, restart, policy, own_architectures, eager) -> Iterator:
+def _ready(
+    config: RunConfig, cache: Cache, device: str, threads, progress, stop, restart, policy, own_architectures, eager, pictures
+) -> Iterator:
     """A run that is open and on the device: the function that trains it, once."""
     _refuse_unavailable(config)
     where = devices.resolve(device)
-    builder = architectures.builder_of(config.arch, own_architectures)
     material = gathered(cache, config)
     stored = _stored_environment(cache, config)
     threads = threads or stored.get("threads") or devices.usable_cores()
     if where.type == "cpu":
         devices.keep_freed_memory()
     with devices.numerics(threads, config.deterministic), stop_on_signals(stop) as asked:
-        network = architectures.build(config.arch, material.class_count, material.images.shape[3], config.seed, own_architectures)
-        _refuse_batch_of_one(config, network, material)
-        session = Session(config, material, network, where, asked, policy, progress, eager)
-        environment = session.settle(stored, builder, threads, cache.probes)
+        given = (material, where, asked, policy, progress, eager)
+        if config.start is not None:
+            session = HeadSession(config, cache, *given, pictures, own_of(cache, own_architectures))
+        else:
+            session = _on_images(config, own_of(cache, own_architectures), *given)
+        environment = session.settle(stored, threads, cache.probes)
         opened = RunWriter.open(
             cache, config, material.ids_N, material.labels_N, material.trained_N, material.class_count, environment, restart=restart
         )
@@ -137,10 +148,23 @@ def _ready(config: RunConfig, cache: Cache, device: str, threads, progress, stop
             yield begin
 
 
+def _on_images(config: RunConfig, own: dict[str, Registered], material: Material, *given) -> Session:
+    """A run of a network on the images: built, tried where it is not ours, and fit for the last batch."""
+    H, W, C = material.images.shape[1:]
+    origin = architectures.origin_of(config.arch, own)
+    network, traits = architectures.built(origin, config.arch, material.class_count, C, config.seed, (H, W))
+    _refuse_batch_of_one(config, network, material)
+    return Session(config, material, *given, network=network, origin=origin, traits=traits)
+
+
+def own_of(cache: Cache, more: dict[str, str] | None = None) -> dict[str, Registered]:
+    """Architectures of one's own: those registered in the cache, and `more` of them."""
+    return registered(cache) | {name: Registered(name, spec) for name, spec in (more or {}).items()}
+
+
 def _refuse_unavailable(config: RunConfig) -> None:
-    for field, default in (("start", None), ("devices", 1)):
-        if getattr(config, field) != default:
-            raise ConfigError(f"{field} {getattr(config, field)!r}: not available in this version. Leave it at {default!r}.")
+    if config.devices != 1:
+        raise ConfigError(f"devices {config.devices!r}: not available in this version. Leave it at 1.")
 
 
 def _refuse_batch_of_one(config: RunConfig, network: nn.Module, material: Material) -> None:
@@ -151,7 +175,8 @@ def _refuse_batch_of_one(config: RunConfig, network: nn.Module, material: Materi
     trial = copy.deepcopy(network).train()
     H, W, C = material.images.shape[1:]
     try:
-        trial(torch.zeros(1, C, H, W))
+        with torch.random.fork_rng(devices=[]):
+            trial(torch.zeros(1, C, H, W))
     except ValueError as error:
         raise ConfigError(
             f"{count} samples in batches of {config.batch_size} leave a last batch of one, which {config.arch} cannot train on ({error}). "

@@ -1,7 +1,9 @@
 """One run at work: its network, images and recorder on the device, its epochs, its end."""
 
+import contextlib
 import dataclasses
 import math
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +13,8 @@ import torch
 from torch import nn
 
 from learnability.config import RunConfig
+from learnability.curriculum import PURPOSES, words
+from learnability.errors import ConfigError
 from learnability.store.runs import Head
 from learnability.store.writer import RunWriter
 from learnability.training import architectures, devices
@@ -19,15 +23,18 @@ from learnability.training.capture import AHEAD, Captured, Update
 from learnability.training.checkpoint import State, restore, snapshot
 from learnability.training.commits import CommitPolicy, Commits
 from learnability.training.curricula import paced_batches
-from learnability.training.environment import described
+from learnability.training.environment import architecture_digest, described
+from learnability.training.foreign import Origin
 from learnability.training.images import Images
 from learnability.training.loop import evaluate, last_layer, learning_rates, sgd, train_epoch
 from learnability.training.material import Material
 from learnability.training.probe import fastest_way
 from learnability.training.recorder import Recorder
 from learnability.training.stopping import Dropped, Pace, Stop
+from learnability.training.trial import Traits
 from learnability.training.ways import Forward, Way, fixed
 
+_DRAWING = threading.Lock()
 EVAL_BATCH = {"cuda": 2048}  # images of a pass without updates; 256 elsewhere
 
 
@@ -38,14 +45,18 @@ class Session:
         self,
         config: RunConfig,
         material: Material,
-        network: nn.Module,
         device: torch.device,
         stop: Stop,
         policy: CommitPolicy,
         progress: Callable[..., None] | None,
         eager: bool = False,
+        *,
+        network: nn.Module,
+        origin: Origin,
+        traits: Traits = Traits(),
     ):
         self.config, self.material, self.network, self.device, self.eager = config, material, network, device, eager
+        self.origin, self.traits = origin, traits
         self.stop, self.policy, self.progress = stop, policy, progress
         self.augment = config.augment_of(material.images.shape[3])
         self.trained_rows = np.flatnonzero(material.trained_N)
@@ -58,9 +69,9 @@ class Session:
     @property
     def may_capture(self) -> bool:
         """Whether updates may run as CUDA graphs: every epoch then has batches of the same sizes."""
-        return self.device.type == "cuda" and self.material.schedule is None and not self.eager
+        return self.device.type == "cuda" and self.material.schedule is None and not self.eager and self.traits.ours
 
-    def settle(self, stored: dict, builder: Callable, threads: int, probes: Path) -> dict:
+    def settle(self, stored: dict, threads: int, probes: Path) -> dict:
         """Images and network on the device, in the way chosen before (`stored`) or now; returns the environment."""
         config, material = self.config, self.material
         mean, std = (stored["mean"], stored["std"]) if stored else channel_statistics(material.images)
@@ -68,7 +79,9 @@ class Session:
         if stored and stored["device"] == self.device.type:
             way = Way(stored["precision"], stored["layout"], stored["compiled"], stored.get("captured", False))
         elif config.precision != "auto":
-            way = fixed(config.precision, self.device, self.may_capture and isinstance(self.network, architectures.Network))
+            way = self._named_way(config.precision)
+        elif self.traits.draws:  # two ways of it cannot be compared number by number
+            way = self._named_way("fp32")
         largest = max(config.batch_size, self.eval_batch)
         self.images = Images(material.images, material.ids_N, mean, std, self.device, fixed("fp32", self.device).layout, largest)
         self.labels = torch.from_numpy(material.labels_N).to(self.device)
@@ -82,7 +95,17 @@ class Session:
             self.test_labels = torch.from_numpy(material.test_labels_T[material.test_ids]).to(self.device)
         self.way, self.network = way, way.prepared(self.network, self.device)
         self.forward = Forward(self.network, way, self.device, config.batch_size)
-        return described(config, self.network, builder, self.device, threads, way, mean, std, self.augment)
+        return described(config, self.network, self.origin, self.device, threads, way, mean, std, self.augment)
+
+    def _named_way(self, precision: str) -> Way:
+        """The one uncompiled way of a precision, in the layout that this network takes."""
+        if precision == "bf16" and self.traits.head is None:
+            raise ConfigError(
+                f"precision 'bf16' with {self.config.arch}: no one linear layer makes its logits, so they would be rounded to 8 bits. "
+                "Use --precision fp32."
+            )
+        way = fixed(precision, self.device, self.may_capture and isinstance(self.network, architectures.Network))
+        return way if self.traits.layout == "channels_last" else dataclasses.replace(way, layout="nchw")
 
     def begin(self, writer: RunWriter) -> None:
         """Everything as the checkpoint has it. After this nothing concerns the device as a whole, only this run's own stream."""
@@ -107,6 +130,7 @@ class Session:
             grace_s=policy.grace_s,
         )
         try:
+            self._gather(writer, pace)
             for epoch in range(writer.done_epochs, config.epochs):
                 if pace.poll():
                     raise Dropped
@@ -117,6 +141,9 @@ class Session:
             commits.flush()
             return self._ended(writer, pace, "stopped", "asked to stop")
         return self._ended(writer, pace, "done")
+
+    def _gather(self, writer: RunWriter, pace: Pace) -> None:
+        """What has to be made before the first epoch, with the run open; of images nothing."""
 
     def _epoch(self, epoch: int, pace: Pace) -> tuple[dict, dict, State]:
         """One epoch: its signals, its line in looks.jsonl, and the state after it."""
@@ -130,7 +157,8 @@ class Session:
         else:
             watched = pace.through("train", self._batches(epoch))
             in_update = recorder if config.record == "train" else None
-            step = train_epoch(self.network, self.forward, self.optimizer, watched, rates, epoch * self.epoch_steps, in_update)
+            with self._seeded(epoch):
+                step = train_epoch(self.network, self.forward, self.optimizer, watched, rates, epoch * self.epoch_steps, in_update)
         devices.synchronize(self.device)
         trained = time.monotonic()
         if len(self.passed_rows):
@@ -154,6 +182,16 @@ class Session:
             "clamped": look.clamped,
         }
         return look.signals, line, snapshot(self.network, self.optimizer)
+
+    @contextlib.contextmanager
+    def _seeded(self, epoch: int) -> Iterator[None]:
+        """What a network draws by itself (dropout) is a function of (seed, epoch). Runs that draw take turns, as the generator is one."""
+        if self.traits.ours:
+            yield
+            return
+        word = int(words(self.config.seed, PURPOSES["dropout"], epoch, 1)[0] >> np.uint64(1))
+        with _DRAWING, devices.seeded(self.device, word):
+            yield
 
     def _batches(self, epoch: int) -> Iterator:
         """The training batches of an epoch."""
@@ -202,7 +240,7 @@ class Session:
         self._show(0, "probe", 0)
         config, shape = self.config, "x".join(map(str, self.material.images.shape[1:]))
         parts = (
-            config.arch,
+            config.arch if self.traits.ours else f"{config.arch} {architecture_digest(self.network, self.origin.function)}",
             shape,
             self.material.class_count,
             config.batch_size,
@@ -220,17 +258,26 @@ class Session:
             key=" ".join(map(str, parts)),
             file=probes,
             captured=self.may_capture,
+            allowed=self._allowed,
             goes_on=lambda: not self.stop.asked,
         )
+
+    def _allowed(self, way: Way) -> bool:
+        """Whether a way may be tried: bfloat16 only where the logits stay float32, channels_last only where it works."""
+        rounds = way.precision == "bf16" and self.traits.head is None
+        return not rounds and (self.traits.layout == "channels_last" or way.layout == "nchw")
 
     def _keep_last_layer(self, writer: RunWriter, pace: Pace) -> None:
         """The layer before the logits of every row, and what the network thinks of the rows it never trained on."""
         head, trained_N = architectures.head_of(self.network), self.material.trained_N
-        if head is None:
+        if head is None and self.config.folds is None:
             return
         passed = plain_batches(self.images, self.labels, self.eval_batch)
-        features_Nd, probabilities_NK = last_layer(self.network, head, self.forward, pace.through("features", passed), len(trained_N))
-        writer.write_features(features_Nd)
+        features_Nd, probabilities_NK = last_layer(
+            self.network, head, self.forward, pace.through("features", passed), len(trained_N), self.material.class_count
+        )
+        if features_Nd.shape[1]:
+            writer.write_features(features_Nd)
         if self.config.folds is not None:
             probabilities_NK[trained_N] = np.nan
             writer.write_heldout(probabilities_NK)

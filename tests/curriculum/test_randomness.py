@@ -27,7 +27,7 @@ def test_golden_orders(seed, purpose, index, expected):
 
 
 def test_purposes_are_the_numbers_the_engine_relies_on():
-    names = ("order", "ties", "random_order", "pruning", "draw", "crop", "flip", "labels", "folds")
+    names = ("order", "ties", "random_order", "pruning", "draw", "crop", "flip", "labels", "folds", "dropout")
     assert {name: i for i, name in enumerate(names)} == PURPOSES
 
 
@@ -49,7 +49,7 @@ def test_other_arguments_give_other_words(seed, other, purpose, other_purpose, i
     assert (words(seed, purpose, index, 4) == words(other, other_purpose, other_index, 4)).all() == same
 
 
-@pytest.mark.parametrize("arguments", [(0, 9, 0, 1), (-1, 0, 0, 1), (0, 0, -1, 1), (2**64, 0, 0, 1)])
+@pytest.mark.parametrize("arguments", [(0, 10, 0, 1), (-1, 0, 0, 1), (0, 0, -1, 1), (2**64, 0, 0, 1)])
 def test_refused(arguments):
     with pytest.raises(InputError, match="expected"):
         words(*arguments)
