@@ -15,7 +15,7 @@ PAGES = {"": ("overview", "compare", "gallery", "review", "curriculum", "runs")}
 HIDDEN = ("sample",)  # reached from a picture
 OWN = {  # parameters of single pages
     "view", "level", "in", "metric_b", "which", "class", "wrong", "sheet", "selection", "id", "colour", "queue", "taken", "pair", "job",
-    *curriculum.OWN,
+    *curriculum.OWN, "plain",
 }  # fmt: skip
 
 
@@ -31,7 +31,7 @@ def pages() -> dict[str, list]:
 st.set_page_config(page_title="Learnability Explorer", page_icon=str(ROOT / "static" / "icon.png"), layout="wide")
 state.remember_url()
 page = st.navigation(pages())
-state.respell(page, metric=words.spellings(), metric_b=words.spellings())
+state.respell(page, metric=words.spellings(), metric_b=words.spellings(), plain={"1": "true", "0": "false"})
 with st.sidebar:
     sidebar.draw()
 state.report_unknown(OWN | set(state.SIDEBAR))

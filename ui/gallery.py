@@ -21,6 +21,8 @@ CSS = """
   color: var(--st-primary-color); }
 .tile:focus-visible .picture { outline: 3px solid var(--st-primary-color); outline-offset: 2px; }
 .tile.words { border: 1px solid var(--st-border-color); padding: 6px; min-height: 64px; }
+.late { grid-column: 1 / -1; font-size: 13px; color: var(--st-text-color); visibility: hidden; animation: appear 0s 4s forwards; }
+@keyframes appear { to { visibility: visible; } }
 """
 
 JS = """
@@ -81,7 +83,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
 }
 """
 
-TILES = st.components.v2.component("tiles", html="<div class='tiles' role='group'></div>\n", css=CSS, js=JS)
+LATE = "If no pictures appear here, switch on Plain pictures at the foot of the sidebar."
+HTML = f"<div class='tiles' role='group'><span class='late'>{LATE}</span></div>\n"  # JS takes its place at once, where it runs
+TILES = st.components.v2.component("tiles", html=HTML, css=CSS, js=JS)
+PART = 24  # tiles of a plain grid at a time
 
 
 def tiles(
@@ -95,8 +100,8 @@ def tiles(
     With `several` a click marks a sample or takes the mark away, with Shift all from the last one on: `state.chosen(place)`.
     `small` tiles have two thirds of the size.
     """
-    if st.session_state.get("plain"):
-        _plain_tiles(place, opened, sample_ids, captions, said, several)
+    if state.widget("plain"):
+        _plain_tiles(place, opened, sample_ids, names, captions, several)
     else:
         made = data.sheet(opened, tuple(sample_ids)) if opened.images is not None else None
         picture = _drawn(made) if made else {"sheet": None, "columns": 1, "width": 160, "height": 1, "scale": 1}
@@ -149,15 +154,25 @@ def _known(value, sample_ids: list[int]) -> int | None:
     return value if isinstance(value, int) and value in sample_ids else None
 
 
-def _plain_tiles(place: str, opened: Dataset, sample_ids: list[int], captions: list[list[str]], said: str, several: bool) -> None:
-    """The same list as ordinary elements, 24 at a time."""
-    pages = -(-len(sample_ids) // 24)
-    sheet = st.pagination(pages, key=f"{place}-part") if pages > 1 else 1
+def plain_switch() -> None:
+    """For the sidebar: ordinary pictures and buttons in place of the grids, on every page."""
+    st.toggle(
+        "Plain pictures", key="plain", bind="query-params", persist_state="session",
+        help=f"Where the grids of pictures do not work: the same lists as ordinary pictures and buttons, {PART} at a time.",
+    )  # fmt: skip
+
+
+def _plain_tiles(place: str, opened: Dataset, sample_ids: list[int], names: list[str], captions: list[list[str]], several: bool) -> None:
+    """The same list as ordinary elements, `PART` at a time."""
+    parts = -(-len(sample_ids) // PART)
+    part = st.pagination(parts, key=f"{place}-part") if parts > 1 else 1
+    here = slice(PART * (part - 1), PART * part)
     grid = st.grid(8, min_column_width=96, gap="xsmall")
-    for sample_id, lines in list(zip(sample_ids, captions, strict=True))[24 * (sheet - 1) : 24 * sheet]:
-        with grid.cell() if hasattr(grid, "cell") else grid:
+    for sample_id, name, lines in zip(sample_ids[here], names[here], captions[here], strict=True):
+        with grid.cell():
             if opened.images is not None:
-                st.image(pictures.enlarged(opened, sample_id, pictures.TILE)[0], output_format="PNG", alt=f"sample {sample_id}")
+                st.image(pictures.enlarged(opened, sample_id, pictures.TILE)[0], output_format="PNG", alt=name)
             st.text("\n".join(lines))
-            label = ("Unmark" if sample_id in state.chosen(place) else "Mark") if several else "Details"
+            marked = sample_id in state.chosen(place)
+            label = f"{'Unmark' if marked else 'Mark'} {sample_id}" if several else f"Show {sample_id}"
             st.button(label, key=f"{place}-{sample_id}", on_click=_clicked, args=(place, sample_id, several))

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from learnability.store.runs import Run
-from ui import data, launch, state, words, working
+from ui import data, gallery, launch, state, words, working
 
 BOUND = {"bind": "query-params"}
 
@@ -26,6 +26,8 @@ def draw() -> None:
     state.keep(state.State(name, recipe, a, b, metric))
     _damaged([run for run in found if run.problem])
     launch.draw(name)
+    gallery.plain_switch()
+    state.report_ignored(plain=str(state.widget("plain")).lower())
 
 
 def _recipe(name: str, found: list[Run]) -> str | None:

@@ -10,7 +10,7 @@ import pytest
 from learnability.store import files
 from tests.ui import made_cache
 
-PAGES = ("overview", "compare", "gallery", "runs", "sample")
+PAGES = ("overview", "compare", "gallery", "review", "curriculum", "runs", "sample")
 
 
 def said(app) -> str:
@@ -254,3 +254,35 @@ def test_hostile_names_stay_text(tmp_path, monkeypatch, open_page):
             assert "<img" not in chart.proto.spec and "<script" not in chart.proto.spec
         for chart in app.get("button"):
             assert "onerror" not in chart.label
+
+
+@pytest.mark.parametrize("spelled", ["true", "1"])
+def test_plain_pictures_show_the_same_sheet_as_ordinary_elements(spelled, many, open_page):
+    app = fine(open_page("gallery", plain=spelled, which="Easiest"))
+    assert app.sidebar.toggle(key="plain").value and not warned(app)
+    shown = [button.key for button in app.main.button if button.key.startswith("gallery-")]
+    assert len(shown) == 24 and len(app.main.get("image")) == 25, "24 of the sheet, and the one in the panel"
+    assert not any(element.proto.component_name == "tiles" for element in app.get("bidi_component"))
+    alike = fine(open_page("gallery", which="Easiest"))
+    (grid,) = [element.proto for element in alike.get("bidi_component") if element.proto.component_name == "tiles"]
+    assert [int(key.removeprefix("gallery-")) for key in shown] == json.loads(grid.json)["ids"][:24]
+
+
+def test_a_plain_picture_can_be_picked_marked_and_opened(many, open_page):
+    app = fine(open_page("gallery", plain="true"))
+    keys = [button.key for button in app.main.button if button.key.startswith("gallery-")]
+    wanted = int(keys[5].removeprefix("gallery-"))
+    fine(app.button(key=keys[5]).click().run())
+    assert f"sample {wanted:,}  ·" in said(app)
+    app.toggle(key="several").set_value(True).run()
+    fine(app.button(key=keys[7]).click().run())
+    assert app.button(key=keys[7]).label == f"Unmark {keys[7].removeprefix('gallery-')}"
+    app.toggle(key="several").set_value(False).run()
+    app.button(key=keys[5]).click().run()
+    fine(app.button(key="open-gallery").click().run())
+    assert app.title[0].value == f"Sample {wanted:,}"
+    assert app.sidebar.toggle(key="plain").value, "it stays on from page to page"
+
+
+def test_a_link_that_asks_for_neither_plain_nor_not_is_told(many, open_page):
+    assert any("plain" in warning for warning in warned(fine(open_page("overview", plain="perhaps"))))

@@ -13,15 +13,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from learnability import review, selections
 from learnability.config import RunConfig
+from learnability.jobs import write_note
 from learnability.prepare import prepare
 from learnability.store.datasets import open_dataset
+from learnability.store.identity import identities
 from learnability.store.paths import Cache
 from learnability.store.writer import RunWriter
 
 EPOCHS = 12
 HOSTILE_CLASSES = ("<img src=x onerror=alert(1)>", "**bold** $x$ %{x} [a](javascript:alert(1))")
 HOSTILE_KEY = "=cmd()|'/c calc'!A0 <script>alert(2)</script>"
+HOSTILE_TEXT = "<img src=x onerror=alert(4)> ![](http://evil.example/x.png) <script>alert(5)</script> **bold**"
 HOSTILE_COLUMN = "<svg onload=alert(3)>"
 
 
@@ -68,7 +72,7 @@ def three_networks(root: Path) -> Cache:
 
 
 def hostile(root: Path) -> Cache:
-    """A data set whose class names, keys and columns are attacks on the page."""
+    """A data set whose class names, keys, columns, notes, log and reviews are attacks on the page."""
     cache, source = Cache(root), root / "hostile.parquet"
     rng = np.random.default_rng(0)
     pictures = []
@@ -80,8 +84,15 @@ def hostile(root: Path) -> Cache:
     root.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.table({"image": pictures, "label": labels, HOSTILE_COLUMN: [HOSTILE_KEY] * 40}), source)
     prepare(cache, str(source), name="hostile")
-    add_run(cache, "resnet20", 0, data="hostile")
+    config = add_run(cache, "resnet20", 0, data="hostile")
     add_run(cache, "vgg16", 0, data="hostile")
+    write_note(cache, "hostile", config.recipe, note=HOSTILE_TEXT)
+    (cache.run_folder("hostile", config.run_id) / "log.txt").write_text(f"{HOSTILE_TEXT}\n</code></pre>{HOSTILE_TEXT}\n")
+    samples = identities(open_dataset(cache, "hostile")).samples(range(6))
+    review.tag(cache, "hostile", samples[:2], add=[HOSTILE_TEXT[:40]], by=HOSTILE_TEXT[:60], why=HOSTILE_TEXT)
+    review.decide(cache, "hostile", samples[2:4], "relabel", class_name=HOSTILE_CLASSES[0] + "2", by=HOSTILE_TEXT[:60], why=HOSTILE_TEXT)
+    review.decide(cache, "hostile", samples[4:], "drop", by=HOSTILE_TEXT[:60], why=HOSTILE_TEXT)
+    selections.save(cache, open_dataset(cache, "hostile"), "odd", np.arange(5), HOSTILE_TEXT)
     return cache
 
 
