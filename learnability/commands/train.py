@@ -72,51 +72,67 @@ def add(commands) -> None:
     own.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default auto)")
     own.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
     own.add_argument("--eager", action="store_true", help="nothing compiled, no CUDA graphs: the reference to check against")
+    own.add_argument("--together", type=int, default=1, metavar="R", help="runs side by side (default 1): small networks on a GPU")
     own.add_argument("--restart", action="store_true", help="begin again from epoch 0 where a checkpoint is damaged")
     own.add_argument("--queue", action="store_true", help="put the runs into the queue and return: they train in the background")
     own.add_argument("--json", action="store_true", help="for programs: the state of each run at the end; with --queue, which are new")
 
 
 def run(args) -> int:
+    if args.together < 1:
+        raise ConfigError(f"--together {args.together}: expected at least 1.")
     if args.queue:
         return _queue(args)
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # as in the queue: cuda:1 is one device for both
     from learnability.pictures import Originals
     from learnability.training import devices
-    from learnability.training.run import train
+    from learnability.training.run import train, train_together
     from learnability.training.stopping import Stop
 
     cache, stop = cache_of(args), Stop()
     configs = configs_of(args, cache)
     device = devices.resolve(args.device)
+    given = {"device": args.device, "threads": args.threads, "restart": args.restart, "eager": args.eager, "pictures": Originals}
     outcomes = []
     with hold(cache, f"device-{device}", wait=0.0):
-        for number, config in enumerate(configs, 1):
-            create_run(cache, config)
-            before = load_run(cache, config.data, config.run_id)
-            if before.state == "done":
-                outcomes.append(_outcome(before, repeated=False))
-                print(f"[{number}/{len(configs)}] {config.run_id} is done: {before.looks} looks", file=sys.stderr)
-                continue
-            bar = Bar(f"[{number}/{len(configs)}] {config.run_id}", "image")
-            try:
-                given = {
-                    "device": args.device,
-                    "threads": args.threads,
-                    "restart": args.restart,
-                    "eager": args.eager,
-                    "pictures": Originals,
-                }
-                head = train(config, cache=cache, progress=bar, stop=stop, **given)
-            finally:
-                bar.close()
-            outcomes.append(_outcome(load_run(cache, config.data, config.run_id)))
-            if head.state == "failed":
-                raise TrainingError(f"{config.run_id}: {head.reason}")
-            if head.state == "stopped":
-                print(f"stopped after {head.looks} of {head.epochs} looks; the same command goes on from there", file=sys.stderr)
+        for first in range(0, len(configs), args.together):
+            part = [config for config in configs[first : first + args.together] if not _done_before(cache, config, outcomes)]
+            place = f"[{first + len(part)}/{len(configs)}]"
+            if len(part) > 1:
+                print(f"{place} side by side: {', '.join(config.run_id for config in part)}; see runs --watch", file=sys.stderr)
+                heads = train_together(part, cache, stop=stop, **given)
+            else:
+                heads = [_with_bar(train, config, place, cache=cache, stop=stop, **given) for config in part]
+            outcomes += [_outcome(load_run(cache, config.data, config.run_id)) for config in part]
+            for config, head in zip(part, heads, strict=True):
+                if isinstance(head, BaseException):
+                    raise head
+                if head.state == "failed":
+                    raise TrainingError(f"{config.run_id}: {head.reason}")
+            if stopped := [head for head in heads if head.state == "stopped"]:
+                looks, epochs = stopped[0].looks, stopped[0].epochs
+                print(f"stopped after {looks} of {epochs} looks; the same command goes on from there", file=sys.stderr)
                 break
     return _report(args, outcomes, stop.signal)
+
+
+def _done_before(cache, config: RunConfig, outcomes: list[dict]) -> bool:
+    """Whether a run is done already; then it is told and noted."""
+    create_run(cache, config)
+    before = load_run(cache, config.data, config.run_id)
+    if before.state != "done":
+        return False
+    outcomes.append(_outcome(before, repeated=False))
+    print(f"{config.run_id} is done: {before.looks} looks", file=sys.stderr)
+    return True
+
+
+def _with_bar(train, config: RunConfig, place: str, **given):
+    bar = Bar(f"{place} {config.run_id}", "image")
+    try:
+        return train(config, progress=bar, **given)
+    finally:
+        bar.close()
 
 
 def configs_of(args, cache) -> list[RunConfig]:

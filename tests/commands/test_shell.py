@@ -143,3 +143,13 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(digits):
 
     for name, values_NE in load_recording(Cache(twin), "digits", done.id).signals.items():
         assert values_NE.tobytes() == load_recording(digits, "digits", done.id).signals[name].tobytes()
+
+
+def test_runs_side_by_side_from_the_shell(digits, capsys):
+    command = ["train", "--data", "digits", "--arch", "resnet20", "--seeds", "3", "--epochs", "1", "--subset", "40", "--precision", "fp32"]
+    command += ["--cache", str(digits.root), "--together", "2"]
+    assert main(command) == 0
+    assert "side by side: resnet20-s0-" in capsys.readouterr().err
+    assert [(run.state, run.looks) for run in load_runs(digits, "digits")] == [("done", 1)] * 3
+    assert main(command) == 0 and capsys.readouterr().err.count("is done: 1 looks") == 3
+    assert main([*command[:-1], "0"]) == 2
