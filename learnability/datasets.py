@@ -236,6 +236,12 @@ def stratified_ids(labels_N: np.ndarray, n: int, *, index: int = 0, spare: bool 
     return np.sort(chosen)
 
 
+def trained_ids(labels_N: np.ndarray, subset: int | None = None) -> np.ndarray:
+    """Rising ids of the samples that a run trains on: those with a label, of these a class-stratified `subset`."""
+    ids_n = np.flatnonzero(labels_N >= 0)  # -1 marks samples that a reviewed label version drops
+    return ids_n if subset is None else ids_n[stratified_ids(labels_N[ids_n], subset)]
+
+
 def planted_labels(labels_N: np.ndarray, class_count: int, fraction: float, seed: int) -> np.ndarray:
     """A copy of labels_N in which exactly floor(fraction x N) labels are wrong, uniform over the other classes."""
     labels_N = np.asarray(labels_N, np.int64)

@@ -6,10 +6,12 @@ pacing       step -> how many samples are in play
 schedule     order + pacing -> batch t, for our loop and for a sampler
 weights      score -> drawing probabilities and unbiased weights
 pruning      score -> subset
-experiment   paired differences between arms
+experiment   arms over seeds, and paired differences between them
+arms         how a run's config names its curriculum
 """
 
-from learnability.curriculum.experiment import CONTRASTS, PairedDifference, check_no_leak, paired_difference
+from learnability.curriculum.arms import Arm, curriculum_text, order_name, parse_curriculum
+from learnability.curriculum.experiment import CONTRASTS, SeedMean, check_no_leak, mean_over_seeds, paired_difference, time_to_accuracy
 from learnability.curriculum.orders import ARMS, Order, balanced, difficulty, order
 from learnability.curriculum.pacing import NAMES as PACINGS
 from learnability.curriculum.pacing import Pacing, competence, parse_pacing, pool_size
@@ -25,21 +27,26 @@ __all__ = [
     "PACINGS",
     "PRUNING_METHODS",
     "PURPOSES",
+    "Arm",
     "Order",
     "Pacing",
-    "PairedDifference",
     "Schedule",
+    "SeedMean",
     "Weights",
     "balanced",
     "check_no_leak",
     "class_shares",
     "competence",
+    "curriculum_text",
     "difficulty",
     "effective_sample_size",
     "expected_presentations",
     "importance",
+    "mean_over_seeds",
     "order",
+    "order_name",
     "paired_difference",
+    "parse_curriculum",
     "parse_pacing",
     "pool_size",
     "presentations",
@@ -49,6 +56,7 @@ __all__ = [
     "shuffled",
     "strata",
     "strata_budget",
+    "time_to_accuracy",
     "weighted_draw",
     "words",
 ]

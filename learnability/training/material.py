@@ -6,7 +6,7 @@ import numpy as np
 
 from learnability.config import RunConfig
 from learnability.curriculum import PURPOSES, Schedule, words
-from learnability.datasets import stratified_ids
+from learnability.datasets import trained_ids
 from learnability.errors import ConfigError
 from learnability.store.datasets import ensure_labels, open_dataset
 from learnability.store.paths import Cache
@@ -44,11 +44,10 @@ def gathered(cache: Cache, config: RunConfig) -> Material:
         raise ConfigError(f"data set {config.data!r} has no images to train on. Prepare one from pictures.")
     if dataset.K < 2:
         raise ConfigError(f"data set {config.data!r} has {dataset.K} class: expected at least two. Add samples of another class.")
-    ids_N = np.flatnonzero(dataset.labels_N >= 0)  # -1 marks samples that a reviewed label version drops
-    if config.subset is not None:
-        if config.subset > len(ids_N):
-            raise ConfigError(f"subset {config.subset}: expected at most {len(ids_N)}, the train samples of {config.data!r}.")
-        ids_N = ids_N[stratified_ids(dataset.labels_N[ids_N], config.subset)]
+    count = int((dataset.labels_N >= 0).sum())
+    if config.subset is not None and config.subset > count:
+        raise ConfigError(f"subset {config.subset}: expected at most {count}, the train samples of {config.data!r}.")
+    ids_N = trained_ids(dataset.labels_N, config.subset)
     labels_N = dataset.labels_N[ids_N]
     trained_N = np.ones(len(ids_N), bool)
     if config.folds is not None:
