@@ -5,10 +5,29 @@ import signal
 import sys
 
 from learnability import __version__
-from learnability.commands import agreement, delete, doctor, export, prepare, resume, review, runs, scores, stop, train, trainer, worker
+from learnability.commands import (
+    agreement,
+    audit,
+    delete,
+    doctor,
+    export,
+    paper,
+    prepare,
+    report,
+    resume,
+    review,
+    runs,
+    scores,
+    stop,
+    train,
+    trainer,
+    worker,
+)
 from learnability.errors import InputError, LearnabilityError, NotFound
 
-COMMANDS = (prepare, train, runs, stop, resume, delete, scores, agreement, review, export, doctor, worker, trainer)
+COMMANDS = (
+    prepare, train, runs, stop, resume, delete, scores, agreement, review, audit, report, paper, export, doctor, worker, trainer,
+)  # fmt: skip
 
 
 def parser() -> argparse.ArgumentParser:

@@ -68,6 +68,17 @@ class PlantedAudit:
     curves: dict[str, Curve]
 
     @property
+    def first(self) -> str:
+        """The metric to speak of: suspicion, which orders the review, else the best one."""
+        return "suspicion" if "suspicion" in self.curves else self.by_auroc[0].metric
+
+    @property
+    def told(self) -> str:
+        """What its scores rest on, in a sentence."""
+        kind = "Held out: scores from networks that never saw the label" if self.held_out else "Networks trained on these labels"
+        return f"{kind}; {self.looks} epochs, {self.seeds} seed{'s' if self.seeds > 1 else ''}."
+
+    @property
     def by_auroc(self) -> list[Curve]:
         """The curves, the best detector first."""
         return sorted(self.curves.values(), key=lambda one: (-one.auroc, one.metric))
@@ -158,6 +169,16 @@ def how_far(found: np.ndarray, window: int = WINDOW, least: float = LEAST) -> St
     below = np.flatnonzero(found[window:] - found[: n - window + 1] < least - 1e-9)
     reviewed = window + int(below[0]) if len(below) else n
     return Stop(reviewed=reviewed, found=float(found[reviewed]), window=window, least=least, reached=bool(len(below)))
+
+
+def how_far_told(made: PlantedAudit, metric: str, stop: Stop) -> str:
+    """`Reviewing the first 143 samples by Label suspicion finds 24 of 28 planted (86 %); the last 100 of them hold fewer than 5.`"""
+    share = 100 * stop.found / max(made.planted, 1)
+    said = (
+        f"Reviewing the first {stop.reviewed:,} samples by {METRICS[metric].label} finds {stop.found:.0f} of {made.planted} planted"
+    )
+    rare = f"the last {stop.window} of them hold fewer than {stop.least:g}"
+    return f"{said} ({share:.0f} %); {rare if stop.reached else f'{stop.window} samples never hold fewer than {stop.least:g}'}."
 
 
 # scores

@@ -121,6 +121,27 @@ def random_audit(log: Log, original: Dataset, version: Identities | None = None)
     )
 
 
+def told(made: RandomAudit) -> list[str]:
+    """What an audit says so far, in sentences."""
+    drawn = f"{len(made.sample_ids)} of {made.population:,} samples that nobody had decided were drawn at random"
+    if made.wrong is None:
+        return [f"{drawn}; none is judged yet."]
+    unsure = f", {made.unsure} unsure (only the upper end of the intervals counts them)" if made.unsure else ""
+    before = f", the {made.fixed_before:,} found before included" if made.fixed_before else ""
+    wrong, source, left = made.wrong, made.at_source, made.left
+    return [
+        f"{drawn}; {made.judged} are judged: {made.errors} wrong{unsure}.",
+        f"Wrong labels at the source{before}: {_percent(source.value)} of all {made.N:,} ({_percent(source.low)} to "
+        f"{_percent(source.high)}, 95 % interval)."
+        + (f" Among those {made.population:,}: {_percent(wrong.value)}." if made.population < made.N else ""),
+        f"Still wrong after all decisions so far: about {left.value:,.0f} labels ({left.low:,.0f} to {left.high:,.0f}).",
+    ]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
 def clopper_pearson(errors: int, n: int, level: float = 0.95) -> Interval:
     """Share with its exact interval: covers the truth in at least `level` of all draws."""
     if not 0 <= errors <= n or n < 1:
