@@ -11,6 +11,7 @@ from learnability.commands import (
     delete,
     doctor,
     export,
+    imports,
     paper,
     prepare,
     report,
@@ -26,7 +27,8 @@ from learnability.commands import (
 from learnability.errors import InputError, LearnabilityError, NotFound
 
 COMMANDS = (
-    prepare, train, runs, stop, resume, delete, scores, agreement, review, audit, report, paper, export, doctor, worker, trainer,
+    prepare, train, runs, stop, resume, delete, scores, agreement, review, audit, report, paper, imports,
+    export, doctor, worker, trainer,
 )  # fmt: skip
 
 
