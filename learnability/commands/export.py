@@ -19,7 +19,11 @@ from learnability.prepare.pool import Pool
 from learnability.store.datasets import open_dataset
 from learnability.store.files import write_file
 from learnability.store.identity import identities
+from learnability.store.runs import load_runs
 from learnability.store.scores import load_scores
+
+ELSEWHERE = ("huggingface", "fiftyone", "cleanlab")
+FIFTYONE = 'Next: fiftyone.Dataset.from_dir("{}", dataset_type=fiftyone.types.FiftyOneImageClassificationDataset)'
 
 
 def add(commands) -> None:
@@ -27,28 +31,35 @@ def add(commands) -> None:
         commands,
         "export",
         run,
-        "Write what leaves the cache: corrected labels, a corrected image folder, or scores with the source's own columns.",
+        "Write what leaves the cache: corrected labels, a corrected image folder, scores, or what other tools read.",
         "  python -m learnability export labels --data digits --out corrected.csv\n"
         "  python -m learnability export labels --data digits --changed --out changes.parquet\n"
         "  python -m learnability export folder --data photos --out photos-corrected\n"
         "  python -m learnability export scores --data photos --metric learnability suspicion --out scores.parquet\n"
+        "  python -m learnability export huggingface --data photos --out photos-scored\n"
+        "  python -m learnability export fiftyone --data photos --out photos-fiftyone\n"
+        "  python -m learnability export cleanlab --data photos --arch resnet20 --out photos-cleanlab\n"
+        "cleanlab needs runs with --folds: their held-out probabilities, and the labels.\n"
         "In CSV a cell that begins with = + - @ gets a leading apostrophe; Parquet is exact.\n"
         "A corrected folder holds hard links to the source's own files where it can: do not edit its images in place, or use --copy.",
     )
-    own.add_argument("what", choices=("labels", "folder", "scores"), help="what to write")
+    own.add_argument("what", choices=("labels", "folder", "scores", *ELSEWHERE), help="what to write")
     own.add_argument("--data", metavar="NAME", required=True, help="the data set")
-    own.add_argument("--out", metavar="PATH", type=Path, required=True, help="a .parquet or .csv file; for folder a new folder")
+    own.add_argument("--out", metavar="PATH", type=Path, required=True, help="labels, scores: a .parquet or .csv file; else a new folder")
     own.add_argument("--labels", metavar="VERSION", help="labels, folder: a label version (default: what the review says now)")
     own.add_argument("--changed", action="store_true", help="labels: only samples with a verdict, a tag or another label")
     own.add_argument("--images", metavar="FOLDER", type=Path, help="folder: where the source's images lie now, if they were moved")
     own.add_argument("--copy", action="store_true", help="folder: copies instead of hard links")
     own.add_argument("--metric", nargs="+", default=list(FIRST), metavar="METRIC", help=f"scores: some of {', '.join(METRICS)}")
+    own.add_argument("--arch", metavar="NAME", help="cleanlab: whose held-out probabilities (default: those of the newest runs with folds)")
     own.add_argument("--recipe", metavar="KEY", help="scores: recipe key, or all (default: the newest with scores)")
     own.add_argument("--json", action="store_true", help="for programs: what was written")
 
 
 def run(args) -> int:
     cache = cache_of(args)
+    if args.what in ELSEWHERE:
+        return _elsewhere(args, cache)
     original = open_dataset(cache, args.data)
     if args.what == "scores":
         found = {metric: load_scores(cache, args.data, metric, args.recipe) for metric in dict.fromkeys(args.metric)}
@@ -60,6 +71,44 @@ def run(args) -> int:
         table = export.corrected_labels(original, labels, class_names, decisions)
         return _written(args, table.filter(_touched(table)) if args.changed else table)
     return _folder(args, original, labels, class_names)
+
+
+def _elsewhere(args, cache) -> int:
+    if args.what == "cleanlab":
+        return _cleanlab(args, cache)
+    found = {metric: load_scores(cache, args.data, metric, args.recipe) for metric in dict.fromkeys(args.metric)}
+    config = next(run.config for table in found.values() for run in table.runs.values())
+    dataset = open_dataset(cache, args.data, config.fingerprint[:8], config.labels)
+    write = {"huggingface": export.hugging_face, "fiftyone": export.fiftyone}[args.what]
+    scores, bar = export.score_columns(found, dataset.N), Bar(f"export {args.what}", "sample")
+    try:
+        written = write(dataset, scores, args.out, bar)
+    finally:
+        bar.close()
+    if args.json:
+        print_json({"folder": str(args.out), "samples": written, "scores": list(scores)})
+        return 0
+    print(f"{args.out}: {written:,} samples with {', '.join(scores)}")
+    print({"huggingface": f'Next: datasets.load_dataset("{args.out}")', "fiftyone": FIFTYONE.format(args.out)}[args.what])
+    return 0
+
+
+def _cleanlab(args, cache) -> int:
+    runs = [run for run in load_runs(cache, args.data) if run.config and run.config.folds and run.state == "done" and not run.problem]
+    runs = [run for run in runs if args.recipe in (None, run.recipe) and args.arch in (None, run.config.arch)]
+    newest = max(runs, key=lambda run: (cache.run_folder(run.data, run.id) / "config.json").stat().st_mtime_ns, default=None)
+    runs = [run for run in runs if run.group == newest.group]
+    labels = newest.config.labels if newest else "original"
+    dataset = open_dataset(cache, args.data, newest and newest.config.fingerprint[:8], labels)
+    count, left_out = export.cleanlab(cache, dataset, runs, args.out)
+    if args.json:
+        print_json({"folder": str(args.out), "samples": count, "left_out": left_out, "runs": [run.id for run in runs]})
+        return 0
+    print(f"{args.out}: held-out probabilities of {count:,} samples, the mean of {len(runs)} runs of {newest.group}")
+    if left_out:
+        print(f"left out: {left_out:,} samples that no finished fold has held out")
+    print('Next: cleanlab.filter.find_label_issues(np.load("labels.npy"), np.load("pred_probs.npy"))')
+    return 0
 
 
 def _corrected(args, cache, original: Dataset) -> tuple[np.ndarray, tuple[str, ...], pa.Table]:

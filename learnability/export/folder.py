@@ -7,7 +7,6 @@ them: file, key, hash, split, label, made. Dropped samples are left out.
 import contextlib
 import dataclasses
 import errno
-import io
 import os
 import re
 import secrets
@@ -17,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from PIL import Image
 
 from learnability.datasets import Dataset
 from learnability.errors import InputError
+from learnability.export.encoded import encoded
 from learnability.export.names import folder_name
 from learnability.export.originals import Originals
 from learnability.export.tables import table_file
@@ -73,10 +72,9 @@ def corrected_folder(
         raise InputError("every sample is dropped: expected at least one to export.")
     work = _Work(original, labels, class_names, originals, copy)
     _check_names(labels[rows], class_names)
-    if out.is_symlink() or (out.exists() and not (out.is_dir() and not any(out.iterdir()))):
-        raise InputError(_TAKEN.format(out))
+    refuse_taken(out)
     try:
-        with _appearing(out.absolute()) as temporary:
+        with appearing(out.absolute()) as temporary:
             work.make_folders(temporary, rows)
             for done, (row, path) in enumerate(work.with_originals(rows, hashes_of)):
                 work.place(temporary, row, path)
@@ -101,8 +99,14 @@ def corrected_folder(
     )
 
 
+def refuse_taken(out: Path) -> None:
+    """InputError where `out` is there already and not an empty folder."""
+    if out.is_symlink() or (out.exists() and not (out.is_dir() and not any(out.iterdir()))):
+        raise InputError(_TAKEN.format(out))
+
+
 @contextlib.contextmanager
-def _appearing(final: Path) -> Iterator[Path]:
+def appearing(final: Path) -> Iterator[Path]:
     """A temporary sibling that becomes `final`, whole or not at all. One sync for all files; one each would take minutes."""
     temporary = final.parent / f"{LEFTOVER}{final.name}-{secrets.token_hex(4)}"
     with disk_errors(final.parent):
@@ -160,7 +164,7 @@ class _Work:
 
     def place(self, temporary: Path, row: int, path: str | None) -> None:
         folder = temporary / "images" / self.split(row) / self.folders[self.labels[row]]
-        content, extension, made = (None, _extension(path), "link") if path is not None else self._from_cache(row)
+        content, extension, made = (None, _extension(path), "link") if path is not None else encoded(self.original, row)
         file = folder / (_file_name(row, self.keys[row]) + extension)
         if content is not None:
             file.write_bytes(content)
@@ -179,16 +183,6 @@ class _Work:
                     raise
         shutil.copyfile(path, file, follow_symlinks=False)
         return "copy"
-
-    def _from_cache(self, row: int) -> tuple[bytes, str, str]:
-        thumbnail = self.original.thumbnail(row)
-        if thumbnail is not None:
-            return thumbnail, ".webp", "thumbnail"
-        N = self.original.N
-        pixels = self.original.images[row] if row < N else self.original.test_images[row - N]
-        buffer = io.BytesIO()
-        Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else np.ascontiguousarray(pixels)).save(buffer, "PNG")
-        return buffer.getvalue(), ".png", "pixels"
 
     def write_manifest(self, temporary: Path, rows: np.ndarray) -> None:
         columns = {
