@@ -127,6 +127,8 @@ def _ready(
     threads = threads or stored.get("threads") or devices.usable_cores()
     if where.type == "cpu":
         devices.keep_freed_memory()
+    if where.type == "cuda":
+        torch.cuda.set_device(where)  # what asks for the current stream means this device's
     with devices.numerics(threads, config.deterministic), stop_on_signals(stop) as asked:
         given = (material, where, asked, policy, progress, eager)
         if config.start is not None:

@@ -113,7 +113,11 @@ class Session:
         if (saved := writer.load_checkpoint()) is not None:
             restore(self.network, self.optimizer, saved[0])
         self.recorder = Recorder(len(self.material.ids_N), self.material.class_count, self.device)
-        self.replayed = self._captured() if self.way.captured and self.may_capture else None
+        self.replayed = None
+        if self.way.captured and self.may_capture:
+            writer.progress(phase="compile", epoch=writer.done_epochs, epochs=self.config.epochs)
+            self.replayed = self._captured()
+        devices.synchronize(self.device)
 
     def run(self, writer: RunWriter) -> Head:
         """All epochs from where `begin` found it, then the end: done, or stopped where somebody asked."""
