@@ -1,5 +1,5 @@
 # make app: set up and start the dashboard.  make test: set up and run every test.  make soak: the long counts.
-.PHONY: app test soak venv venv-dev bench clean
+.PHONY: app test soak paper venv venv-dev bench clean
 .DEFAULT_GOAL := app
 PYTHON ?= python3
 PORT ?= 8501
@@ -22,6 +22,14 @@ test: venv-dev
 
 soak: venv-dev
 	LEARNABILITY_SOAK=1 $(BIN)/python -m pytest -m "soak" --timeout=0 --durations=15
+
+# The experiment of arXiv 1901.02347 on the digits, as one HTML file.  make paper EPOCHS=30 DATA=cifar10: another one
+DATA ?= digits
+EPOCHS ?= 5
+SEEDS ?= 3
+paper: venv
+	@test "$(DATA)" != digits || $(BIN)/python -m learnability prepare digits --if-missing
+	$(BIN)/python -m learnability paper --data $(DATA) --epochs $(EPOCHS) --seeds $(SEEDS) --precision fp32 --out cache/paper-$(DATA).html
 
 bench: venv-dev
 	@for name in metrics_time prepare_time epoch_time recording_overhead commit_cost process_settings dashboard_time; do \

@@ -178,5 +178,6 @@ def _basis(seen: Seen) -> Html:
             f"{archs}; {config.epochs} epochs, recorded in {config.record} mode, labels {config.labels}, recipe {study.table.recipe}. "
             f"Data set version {seen.original.fingerprint[:8]}. Trained on {study.device()}."
         ),
+        paragraph(f"Not counted: {', '.join(study.left_out)}.") if study.left_out else None,
         paragraph(versions(), quiet=True),
     )

@@ -195,6 +195,7 @@ def _runs(study: Study, archs: list[str], command: str) -> Html:
             f"{study.minutes():.1f} minutes of training on {study.device()}. {versions()}.",
             quiet=True,
         ),
+        paragraph(f"Not counted: {', '.join(study.left_out)}.") if study.left_out else None,
         paragraph("The same again:"),
         page.tag("pre", command),
     )

@@ -11,7 +11,7 @@ import learnability
 from learnability.agreement import Group
 from learnability.config import RunConfig, planted
 from learnability.datasets import Dataset
-from learnability.errors import LearnabilityError, NotFound
+from learnability.errors import LearnabilityError
 from learnability.metrics import METRICS
 from learnability.store.datasets import open_dataset
 from learnability.store.files import read_json
@@ -22,11 +22,15 @@ from learnability.store.scores import ScoreTable, load_run_scores, load_scores, 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Study:
-    """One metric of one recipe's runs: a row of `score_RN` for each, NaN where a run does not hold the sample."""
+    """One metric of one recipe's runs: a row of `score_RN` for each, NaN where a run does not hold the sample.
+
+    left_out  runs that came less far, in words: scores over fewer epochs are other scores
+    """
 
     cache: Cache
     table: ScoreTable
     dataset: Dataset
+    left_out: tuple[str, ...] = ()
 
     @property
     def runs(self) -> list[Run]:
@@ -88,9 +92,18 @@ class Study:
 
 
 def open_study(cache: Cache, data: str, metric: str, recipe: str) -> Study:
+    """The runs of a recipe that came furthest."""
     found = load_scores(cache, data, metric, recipe)
-    config = next(iter(found.runs.values())).config
-    return Study(cache, found, open_dataset(cache, data, config.fingerprint[:8], config.labels))
+    most = max(run.looks for run in found.runs.values())
+    short = {name: run for name, run in found.runs.items() if run.looks < most}
+    table = dataclasses.replace(
+        found,
+        columns={name: score_N for name, score_N in found.columns.items() if name not in short},
+        runs={name: run for name, run in found.runs.items() if name not in short},
+    )
+    config = next(iter(table.runs.values())).config
+    opened = open_dataset(cache, data, config.fingerprint[:8], config.labels)
+    return Study(cache, table, opened, tuple(f"{name} ({run.looks} of {most} epochs)" for name, run in short.items()))
 
 
 def real_recipe(cache: Cache, data: str) -> str | None:
@@ -101,15 +114,6 @@ def real_recipe(cache: Cache, data: str) -> str | None:
         if run.config is not None and not run.problem and run.looks and not planted(run.config.labels) and run.config.folds is None
     }
     return next((key for key in recipes(cache, data) if key in usable), None)
-
-
-def required_recipe(cache: Cache, data: str) -> str:
-    recipe = real_recipe(cache, data)
-    if recipe is None:
-        raise NotFound(
-            f"data set {data!r} has no scores on its own labels yet. Train: python -m learnability train --data {data} --arch resnet20"
-        )
-    return recipe
 
 
 def versions() -> str:
