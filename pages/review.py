@@ -7,6 +7,7 @@ from ui import (
     empty,
     headline,
     listing,
+    review_audit,
     review_comparison,
     review_export,
     review_log,
@@ -16,7 +17,9 @@ from ui import (
     state,
 )
 
-ONE, PAIRS, LOG, EXPORT, AFTER = PARTS = ("One by one", "By pair of classes", "Log", "Export", "Before and after")
+ONE, PAIRS, LOG, EXPORT, AFTER, AUDIT = PARTS = (
+    "One by one", "By pair of classes", "Log", "Export", "Before and after", "How well does it find errors?",
+)  # fmt: skip
 SCORES = ("suspicion", "aum", "consensus_prediction", "consensus_share")
 
 now, found = empty.chosen()
@@ -32,7 +35,7 @@ def parts() -> str:
     left, right = st.columns([3, 1], vertical_alignment="center")
     with left:
         st.segmented_control("Review", PARTS, required=True, default=ONE, key="queue", bind="query-params", label_visibility="collapsed")
-    part, saved = state.widget("queue") or ONE, data.selection_names(now.data)
+    part, saved = state.widget("queue") or ONE, review_audit.selections(opened)
     if part == ONE and saved:
         hidden = {"placeholder": "all samples", "label_visibility": "collapsed"}
         right.selectbox("Only a saved selection", saved, index=None, key="selection", bind="query-params", **hidden)
@@ -47,6 +50,10 @@ def scored_part(part: str) -> None:
         st.subheader("No suspicious labels yet", anchor=False)
         st.markdown("What is suspicious comes from training: from labels that a network does not come to believe.")
         empty.no_scores(members, "suspicion") if members else empty.no_runs(now.data)
+    elif part == ONE and state.url_value("selection") == review_audit.DRAWN:
+        ids, said = review_audit.drawn(opened)
+        listing.restrictions({"selection": said})
+        review_queue.draw(opened, suspects, ids)
     elif part == ONE:
         base = listing.other_score(now, found, now.a, now.metric) or suspects.suspicion  # an area is drawn in the page's score
         b = listing.partner(now, found, base)
@@ -77,5 +84,7 @@ else:
         review_log.draw(opened)
     elif part == EXPORT:
         review_export.draw(opened, members)
+    elif part == AUDIT:
+        review_audit.draw(opened, found, members)
     else:
         review_comparison.draw(now, found)

@@ -11,7 +11,7 @@ from learnability.errors import LearnabilityError
 from learnability.jobs import logs, starts
 from learnability.store import datasets as dataset_store
 from learnability.store.runs import Run
-from ui import data, empty, headline, review_verdicts, reviews, state, words
+from ui import colleague, data, empty, headline, review_verdicts, reviews, state, words
 
 
 def draw(opened: Dataset, members: list[Run]) -> None:
@@ -28,6 +28,7 @@ def draw(opened: Dataset, members: list[Run]) -> None:
     with right:
         label_version(opened)
         retrain(opened, members)
+        colleague.draw(opened)
 
 
 def labels(opened: Dataset, done: reviews.Reviewed) -> None:
@@ -151,7 +152,7 @@ def retrain(opened: Dataset, members: list[Run]) -> None:
     here = {run.id for run in data.all_runs(opened.name)}
     new = [config for config in configs if config.run_id not in here]
     if new:
-        st.text(_cost(new))
+        st.text(cost(new))
         st.button(f"Retrain {words.count(len(new), 'run')}", key="retrain", type="primary", on_click=launch, args=(new,))
         for line in commands(new):
             st.code(line, language="bash", wrap_lines=True)
@@ -160,7 +161,7 @@ def retrain(opened: Dataset, members: list[Run]) -> None:
         st.button("Before and after", key="to-comparison", on_click=state.set_widget, args=("queue", "Before and after"))
 
 
-def _cost(configs: list[RunConfig]) -> str:
+def cost(configs: list[RunConfig]) -> str:
     """`2 runs of resnet20 on reviewed-1: about 12 min here, 4 MB (from 3 earlier runs here)`."""
     said = f"{words.count(len(configs), 'run')} of {configs[0].arch} on {configs[0].labels}"
     try:

@@ -10,7 +10,7 @@ from learnability.config import RunConfig, planted, planted_name
 from learnability.errors import NotFound
 from learnability.metrics import METRICS
 from learnability.store.datasets import open_dataset
-from learnability.store.files import read_table
+from learnability.store.heldout import put_together, units
 from learnability.store.paths import Cache
 from learnability.store.runs import Run, load_runs
 from learnability.store.scores import load_run_scores
@@ -110,8 +110,8 @@ def planted_audit(cache: Cache, data: str, group: str) -> PlantedAudit:
         )
     runs = there[group]
     config = runs[0].config
-    seeds = [[run for run in runs if run.config.seed == seed] for seed in sorted({run.config.seed for run in runs})]
-    ids_n, scores = _mean([_held_out(cache, folds) if config.folds else _in_sample(cache, folds[0]) for folds in seeds])
+    seeds = units(runs)
+    ids_n, scores = _mean([_scores(cache, unit) for unit in seeds])
     fingerprint8 = config.fingerprint[:8]
     own_N = open_dataset(cache, data, fingerprint8).labels_N
     wrong_n = (open_dataset(cache, data, fingerprint8, config.labels).labels_N != own_N)[ids_n]
@@ -174,9 +174,7 @@ def how_far(found: np.ndarray, window: int = WINDOW, least: float = LEAST) -> St
 def how_far_told(made: PlantedAudit, metric: str, stop: Stop) -> str:
     """`Reviewing the first 143 samples by Label suspicion finds 24 of 28 planted (86 %); the last 100 of them hold fewer than 5.`"""
     share = 100 * stop.found / max(made.planted, 1)
-    said = (
-        f"Reviewing the first {stop.reviewed:,} samples by {METRICS[metric].label} finds {stop.found:.0f} of {made.planted} planted"
-    )
+    said = f"Reviewing the first {stop.reviewed:,} samples by {METRICS[metric].label} finds {stop.found:.0f} of {made.planted} planted"
     rare = f"the last {stop.window} of them hold fewer than {stop.least:g}"
     return f"{said} ({share:.0f} %); {rare if stop.reached else f'{stop.window} samples never hold fewer than {stop.least:g}'}."
 
@@ -193,27 +191,15 @@ def _whole_seeds(runs: Sequence[Run]) -> list[Run]:
     return [run for run in done if sum(other.config.seed == run.config.seed for other in done) == folds]
 
 
-def _in_sample(cache: Cache, run: Run) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    table, _ = load_run_scores(cache, run.data, run.id)
-    scores = {name: table[name].to_numpy(zero_copy_only=False).astype(np.float64) for name in table.column_names if name in METRICS}
-    return table["sample_id"].to_numpy(), scores
-
-
-def _held_out(cache: Cache, folds: Sequence[Run]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Every sample's scores from the one run that did not train on it; ranks are made anew over all of them."""
-    parts = []
-    for run in folds:
-        ids_n, scores = _in_sample(cache, run)
-        rows = read_table(cache.run_folder(run.data, run.id) / "rows.parquet", ["sample_id", "trained"])
-        out_n = ~rows["trained"].to_numpy(zero_copy_only=False)
-        parts.append((ids_n[out_n], {name: score_n[out_n] for name, score_n in scores.items()}))
-    ids_n = np.concatenate([ids for ids, _ in parts])
-    order = np.argsort(ids_n, kind="stable")
-    scores = {name: np.concatenate([part[name] for _, part in parts])[order] for name in parts[0][1]}
-    for name in scores:
-        if METRICS[name].ranks:
-            scores[name] = METRICS[name].formula(*(scores[part] for part in METRICS[name].ranks))
-    return ids_n[order], scores
+def _scores(cache: Cache, unit: Sequence[Run]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """(sample ids, scores) of one run, or of the folds of a seed: then each sample's from the run that did not train on it."""
+    tables = [load_run_scores(cache, run.data, run.id)[0] for run in unit]
+    names = [name for name in tables[0].column_names if name in METRICS]
+    if unit[0].config.folds is None:
+        scores = {name: tables[0][name].to_numpy(zero_copy_only=False) for name in names}
+        return tables[0]["sample_id"].to_numpy(), {name: score_n.astype(np.float64) for name, score_n in scores.items()}
+    held = {name: put_together(cache, unit, tables, name) for name in names}
+    return held[names[0]][0], {name: score_n for name, (_, score_n) in held.items()}
 
 
 def _mean(seeds: Sequence[tuple[np.ndarray, dict[str, np.ndarray]]]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
