@@ -109,7 +109,7 @@ def choices(made: Series) -> Plan | None:
     *columns, last = st.columns([3, 3, 3, 2], vertical_alignment="bottom")
     pacing = _pacing_controls(arm, columns)
     with last:
-        epochs, batch, seed = _length_controls(config.epochs, config.batch_size)
+        epochs, batch, seed = _length_controls(max(made.looks), config.batch_size)
     try:
         return plan(made, arm, bool(balance), direction, str(pacing), int(batch), int(epochs), int(seed))
     except InputError as error:
@@ -131,7 +131,7 @@ def _order_controls(made: Series) -> tuple[str, bool, str]:
             "Classes come in evenly", value=True, key="balance", bind="query-params", disabled=arm == "standard",
             help="Round by round, one sample of every class that still has one. Otherwise an easy class fills the first batches.",
         )  # fmt: skip
-    direction = words.METRICS[made.metric].easy_is
+    direction = words.metric_named(made.metric).easy_is
     with three:
         if not words.ordered(made.metric):
             st.selectbox(f"{words.label(made.metric)} has no easy end: take", list(DIRECTIONS), key="direction", bind="query-params")

@@ -3,6 +3,7 @@
 What is returned is shared between sessions and read-only.
 """
 
+import dataclasses
 import hashlib
 import warnings
 
@@ -16,7 +17,7 @@ from learnability.charts import distributions, pairs
 from learnability.datasets import Dataset
 from learnability.errors import LearnabilityError, NotFound
 from learnability.store import datasets as dataset_store
-from learnability.store import files, identity, locks, runs, scores
+from learnability.store import files, identity, imported, locks, runs, scores
 from learnability.store.paths import Cache
 from learnability.store.runs import Run
 from ui import neighbours, numbers, order, pictures, words
@@ -68,6 +69,12 @@ def identities(opened: Dataset) -> identity.Identities:
 def identity_of(opened: Dataset, sample_ids) -> list[tuple[str, str]]:
     """(key, hash) of samples, in the order given."""
     return identities(opened).samples(sample_ids)
+
+
+def texts(opened: Dataset, sample_ids) -> list[str]:
+    """What stands for samples without a picture: their captions, or their keys where they have none."""
+    table, ids = samples(opened), pa.array(np.asarray(sample_ids, np.int64))
+    return table["caption" if "caption" in table.column_names else "key"].take(ids).to_pylist()
 
 
 def key_of(opened: Dataset, sample_id: int) -> str:
@@ -169,6 +176,8 @@ def _column(root: str, name: str, run_id: str, token: tuple, metric: str) -> tup
 
 def series(name: str, id: str, members: list[Run], metric: str) -> Series | None:
     """The score of a run or group, or None while none of its runs has that score. Damage is raised for a single run only."""
+    if "/" in metric:
+        return _made_elsewhere(name, id, members, metric)
     tokens: dict[str, tuple[int, str]] = {}
     for run in members:
         try:
@@ -199,6 +208,31 @@ def _series(root: str, name: str, id: str, tokens: tuple, metric: str, left_out:
         key=(root, name, id, tokens, metric), id=id, name=name_of(id, list(used)), metric=metric, sample_ids_N=ids_N,
         labels_N=opened.labels_N[ids_N], score_RN=score_RN, runs=used, looks=tuple(token[0] for _, token in tokens), left_out=left_out,
     )  # fmt: skip
+
+
+def _made_elsewhere(name: str, id: str, members: list[Run], metric: str) -> Series | None:
+    """An imported score on the samples of a run or group: one for all, or the mean over its runs."""
+    base, score = series(name, id, members, "learnability"), metric.partition("/")[2]
+    if base is None:
+        return None
+    changed = cache().imported(name, score).stat().st_mtime_ns
+    opened = _dataset(_root(), name, base.runs[0].config.fingerprint[:8], base.runs[0].config.labels)
+    found = _imported(_root(), opened, score, changed)
+    key = (*base.key[:4], metric, changed)
+    if imported.SCORE in found.columns:
+        score_RN = found.columns[imported.SCORE][None, base.sample_ids_N]
+        return dataclasses.replace(
+            base, key=key, name=words.THEMSELVES, metric=metric, score_RN=score_RN, runs=base.runs[:1], looks=base.looks[:1], left_out=None
+        )
+    own = [found.columns[run.id][base.sample_ids_N] for run in base.runs if run.id in found.columns]
+    if len(own) < len(base.runs):
+        return None  # a run came after the score was made
+    return dataclasses.replace(base, key=key, metric=metric, score_RN=np.stack(own))
+
+
+@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs={Dataset: lambda d: (str(d.folder), d.labels)})
+def _imported(root: str, opened: Dataset, score: str, changed_ns: int) -> imported.Imported:
+    return imported.load(Cache.at(root), opened, score)
 
 
 # one sample through the epochs

@@ -17,7 +17,7 @@ def beside(
     """The panel beside the grid `place`; a hint while nothing is picked. `verdicts`: with the buttons of the review."""
     with st.container(border=True, key=f"details-{place}"):
         if sample_id is None:
-            st.caption("Click a picture to see it here. Arrow keys move between pictures, Enter opens the sample page.")
+            st.caption("Click a tile to see it here. Arrow keys move between tiles, Enter opens the sample page.")
             return
         picture(opened, sample_id, 224)
         st.text(f"sample {sample_id:,}  ·  {data.key_of(opened, sample_id)}")
@@ -31,7 +31,7 @@ def beside(
 def picture(opened: Dataset, sample_id: int, target: int) -> None:
     """What a person should judge: the original's thumbnail where there is one, else the prepared pixels, enlarged."""
     if opened.images is None:
-        st.caption("A data set without pictures.")
+        text(opened, sample_id)
         return
     alt = f"sample {sample_id}, labelled {headline.class_name(opened, opened.labels_N[sample_id])}"
     thumbnail = opened.thumbnail(sample_id)
@@ -39,6 +39,12 @@ def picture(opened: Dataset, sample_id: int, target: int) -> None:
         st.image(thumbnail, alt=alt)
     else:
         st.image(pictures.enlarged(opened, sample_id, target)[0], output_format="PNG", alt=alt)
+
+
+def text(opened: Dataset, sample_id: int) -> None:
+    """What there is instead of a picture: the caption, or the key."""
+    with st.container(border=True):
+        st.text(data.texts(opened, [sample_id])[0])
 
 
 def facts(opened: Dataset, several: list[Series], sample_id: int) -> None:

@@ -4,6 +4,7 @@ import streamlit as st
 
 from learnability.datasets import Dataset
 from ui import data, pictures, state
+from ui.lasso import shorten
 
 CSS = """
 .tiles { display: grid; grid-template-columns: repeat(auto-fill, calc(var(--w) * 1px)); gap: 8px 6px; font-family: var(--st-font);
@@ -20,7 +21,12 @@ CSS = """
 .several .tile[aria-pressed="true"] .caption:not(.second)::before { content: "\\2713\\00a0"; font-weight: 700;
   color: var(--st-primary-color); }
 .tile:focus-visible .picture { outline: 3px solid var(--st-primary-color); outline-offset: 2px; }
-.tile.words { border: 1px solid var(--st-border-color); padding: 6px; min-height: 64px; }
+.tile.words { border: 1px solid var(--st-border-color); padding: 6px 8px; min-height: 64px; }
+.tile.words .text { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 6; overflow: hidden; font-size: 13px;
+  line-height: 17px; min-height: 68px; overflow-wrap: anywhere; unicode-bidi: plaintext; color: var(--st-text-color); margin-bottom: 4px; }
+.tile.words:hover { outline: 2px solid var(--st-text-color); }
+.tile.words[aria-pressed="true"] { outline: 3px solid var(--st-primary-color); }
+.tile.words:focus-visible { outline: 3px solid var(--st-primary-color); outline-offset: 2px; }
 .late { grid-column: 1 / -1; font-size: 13px; color: var(--st-text-color); visibility: hidden; animation: appear 0s 4s forwards; }
 @keyframes appear { to { visibility: visible; } }
 """
@@ -28,14 +34,14 @@ CSS = """
 JS = """
 export default function ({ data, parentElement, setTriggerValue }) {
   const box = parentElement.querySelector(".tiles")
-  const { ids, names, captions, sheet, columns, width, height, scale, sharp, picked, chosen, said } = data
+  const { ids, names, texts, captions, sheet, columns, width, height, scale, sharp, picked, chosen, said } = data
   const w = width * scale, h = height * scale
   box.style.setProperty("--w", Math.max(w, captions.some((lines) => lines.length) ? 72 : 0)); box.style.setProperty("--h", h)
   box.setAttribute("aria-label", said)
   box.classList.toggle("several", chosen !== null)
   const on = (id) => (chosen ? chosen.includes(id) : id === picked) ? "true" : "false"
   const tab = (id, i) => (ids.includes(picked) ? id === picked : i === 0) ? 0 : -1
-  const made = JSON.stringify([ids, names, captions, w, chosen === null]) + sheet
+  const made = JSON.stringify([ids, names, texts, captions, w, chosen === null]) + sheet
   if (box.made === made) {
     ids.forEach((id, i) => {
       box.children[i].setAttribute("aria-pressed", on(id)); box.children[i].tabIndex = tab(id, i)
@@ -56,7 +62,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
       p.style.width = w + "px"
       p.style.background = `url(${sheet}) -${x}px -${y}px / ${columns * w}px auto no-repeat`
       b.append(p)
-    } else { b.classList.add("words") }
+    } else {
+      const t = document.createElement("span")
+      t.className = "text"; t.textContent = texts[i]; b.classList.add("words"); b.append(t)
+    }
     captions[i].forEach((line, n) => {
       const c = document.createElement("span")
       c.className = n ? "caption second" : "caption"; c.textContent = line; b.append(c)
@@ -86,6 +95,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
 LATE = "If no pictures appear here, switch on Plain pictures at the foot of the sidebar."
 HTML = f"<div class='tiles' role='group'><span class='late'>{LATE}</span></div>\n"  # JS takes its place at once, where it runs
 TILES = st.components.v2.component("tiles", html=HTML, css=CSS, js=JS)
+WORDS, MOST = 168, 400  # px of a tile without a picture, and characters of its text that are sent
 PART = 24  # tiles of a plain grid at a time
 
 
@@ -104,8 +114,9 @@ def tiles(
         _plain_tiles(place, opened, sample_ids, names, captions, several)
     else:
         made = data.sheet(opened, tuple(sample_ids)) if opened.images is not None else None
-        picture = _drawn(made) if made else {"sheet": None, "columns": 1, "width": 160, "height": 1, "scale": 1}
+        picture = _drawn(made) if made else {"sheet": None, "columns": 1, "width": WORDS, "height": 1, "scale": 1}
         content = {"ids": sample_ids, "names": names, "captions": captions, "picked": state.picked(place), "said": said, **picture}
+        content["texts"] = None if made else [shorten(text, MOST) for text in data.texts(opened, sample_ids)]
         content["sharp"] = made is not None and made.url.startswith("data:image/png")
         if small and made:
             content["scale"] = max(1, round(made.scale * 2 / 3)) if content["sharp"] else made.scale * 2 / 3
@@ -172,6 +183,8 @@ def _plain_tiles(place: str, opened: Dataset, sample_ids: list[int], names: list
         with grid.cell():
             if opened.images is not None:
                 st.image(pictures.enlarged(opened, sample_id, pictures.TILE)[0], output_format="PNG", alt=name)
+            else:
+                st.text(shorten(data.texts(opened, [sample_id])[0], MOST))
             st.text("\n".join(lines))
             marked = sample_id in state.chosen(place)
             label = f"{'Unmark' if marked else 'Mark'} {sample_id}" if several else f"Show {sample_id}"

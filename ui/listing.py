@@ -107,6 +107,9 @@ def next_steps(now: state.State, found: list[Run], made: Series) -> None:
 
 def command(config, archs: list[str], seeds: int = 1) -> None:
     """The command that trains more runs of the same recipe."""
+    if config.origin is not None:
+        st.caption("Record another run of your own loop: under another name for another network, or with another seed.")
+        return
     said = words.train_command(config, archs, seeds=seeds)
     if said:
         st.code(said, language="bash", wrap_lines=True)
@@ -118,7 +121,7 @@ def partner(now: state.State, found: list[Run], made: Series) -> Series | None:
     """The score of B, of the metric that the page compares with; None without B, or where B is of another data set version."""
     if now.b is None:
         return None
-    b = other_score(now, found, now.b, words.named(state.url_value("metric_b")) or made.metric)
+    b = other_score(now, found, now.b, words.named(state.url_value("metric_b"), now.data) or made.metric)
     if b is None or b.runs[0].config.fingerprint != made.runs[0].config.fingerprint:
         return None
     return b

@@ -6,7 +6,6 @@ import numpy as np
 import streamlit as st
 
 from learnability import agreement
-from learnability.metrics import METRICS
 from ui import words
 from ui.series import Series, joined
 
@@ -71,7 +70,7 @@ def _group(name: str, made: Series, first: int) -> agreement.Group:
 
 
 def _easier_up(made: Series, score: np.ndarray) -> np.ndarray:
-    return -score if METRICS[made.metric].easy_is == "low" else score
+    return -score if words.metric_named(made.metric).easy_is == "low" else score
 
 
 # on screen

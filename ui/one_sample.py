@@ -18,7 +18,7 @@ QUIET = {"displayModeBar": False}
 def picture(opened: Dataset, sample_id: int) -> None:
     """The picture as large as fits, its size at the source, its key and label."""
     if opened.images is None:
-        st.caption("A data set without pictures.")
+        details.text(opened, sample_id)
     else:
         name = headline.class_name(opened, opened.labels_N[sample_id])
         thumbnail = opened.thumbnail(sample_id)
@@ -30,8 +30,10 @@ def picture(opened: Dataset, sample_id: int) -> None:
         st.caption(f"What the networks see: {opened.W} × {opened.H} pixels, {scale} × enlarged.")
     source = data.source_row(opened, sample_id)
     size = f"{source.pop('width')} × {source.pop('height')}" if source.get("width") else "not known"
+    if opened.images is None:
+        source.pop("caption", None)  # it stands above
     label, key = headline.class_name(opened, opened.labels_N[sample_id]), data.key_of(opened, sample_id)
-    st.text(f"Label: {label}\nKey: {key}\nSize at the source: {size}")
+    st.text(f"Label: {label}\nKey: {key}" + ("" if opened.images is None else f"\nSize at the source: {size}"))
     if source:
         st.text("\n".join(f"{name}: {value}" for name, value in source.items()))
 
@@ -40,7 +42,7 @@ def duplicates(opened: Dataset, sample_id: int) -> None:
     """Exact copies, with their labels."""
     same = data.same_pixels(opened, sample_id)
     if not len(same):
-        st.caption("No other sample has exactly these pixels.")
+        st.caption(f"No other sample has exactly {'this text' if opened.images is None else 'these pixels'}.")
         return
     labels = opened.labels_N[same]
     st.markdown(
@@ -84,16 +86,15 @@ def _stretched(values: np.ndarray, length: int) -> np.ndarray:
 def every_score(now: state.State, found: list[Run], made: Series, sample_id: int) -> None:
     """Every metric with its direction and where the sample stands."""
     rows = []
-    for metric in METRICS:
+    for metric in [*METRICS, *words.imported_scores(now.data)]:
         one = listing.other_score(now, found, made.id, metric)
-        if one is None or METRICS[metric].easy_is == "none":
+        if one is None or words.metric_named(metric).easy_is == "none":
             continue
         row = int(one.rows(np.array([sample_id]))[0])
         if row >= 0:
             standing = details.standing(one, row).removeprefix(", ")
-            rows.append(
-                (words.label(metric), words.number(one.score_N[row], metric), words.direction(metric), standing, METRICS[metric].sentence)
-            )
+            said = words.direction(metric), standing, words.metric_named(metric).sentence
+            rows.append((words.label(metric), words.number(one.score_N[row], metric), *said))
     columns = list(zip(*rows, strict=True)) or [()] * 5
     names = ("Score", "Value", "Direction", "Where it stands", "What it tells")
     st.table(pa.table(dict(zip(names, map(list, columns), strict=True))), border="horizontal", hide_index=True)

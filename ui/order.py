@@ -27,7 +27,7 @@ LEVELS = ("raw", "removed")
 
 def order(made: Series, which: str, aum: Series | None, never: Series | None) -> np.ndarray:
     """Rows of the series in the order asked for; ties by margin (AUM), then by sample id; never seen last."""
-    direction = None if words.ordered(made.metric) else "high"
+    direction = words.metric_named(made.metric).easy_is if words.ordered(made.metric) else "high"
     rows = ranking(
         made.score_N, made.metric, hardest_first=which != "easiest", easy_is=direction, sample_ids_N=made.sample_ids_N,
         aum_N=None if aum is None else aum.of(made.sample_ids_N),

@@ -40,8 +40,9 @@ def choose_b(now: state.State, found: list[Run], made: Series) -> None:
 
 def metric_of_b(made: Series) -> str:
     """The metric shown of B: the page's, until another is chosen."""
-    chosen = state.widget("metric_b") or made.metric
-    return chosen if chosen in words.choosable() else made.metric
+    data_name = made.runs[0].data
+    chosen = state.widget("metric_b") or words.named(state.url_value("metric_b"), data_name)  # a link is read before its widget stands
+    return chosen if chosen in words.choosable(data_name) else made.metric
 
 
 def controls(made: Series, b: Series) -> None:
@@ -50,7 +51,8 @@ def controls(made: Series, b: Series) -> None:
         st.segmented_control("View", VIEWS, required=True, default=VIEWS[0], key="view", bind="query-params")
     with other:
         st.selectbox(
-            "Score of B", words.choosable(), index=None, format_func=words.label, placeholder=f"the same: {words.label(made.metric)}",
+            "Score of B", words.choosable(made.runs[0].data), index=None, format_func=words.label,
+            placeholder=f"the same: {words.label(made.metric)}",
             key="metric_b", bind="query-params",
         )  # fmt: skip
     with colour:

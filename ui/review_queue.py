@@ -145,6 +145,8 @@ def picture(opened: Dataset, done: reviews.Reviewed, found: reviews.Suspects, sa
             st.image(thumbnail, width=round(width * min(2.0, SIDE / max(width, height))), alt=f"{alt}, uncropped")
         else:
             st.image(pictures.enlarged(opened, sample_id, SIDE)[0], output_format="PNG", alt=alt)
+    else:
+        details.text(opened, sample_id)
     st.text("Label")
     st.container(border=True).text(middle_cut(name, 60))
     original = headline.class_name(done.original, done.original.labels_N[sample_id])

@@ -6,7 +6,6 @@ import functools
 import numpy as np
 
 from learnability.charts.cells import Cells, cells
-from learnability.metrics import METRICS
 from learnability.store.runs import Run
 from ui import words
 
@@ -45,7 +44,7 @@ class Series:
             return cells(self.score_N, span=(0.0, 1.0), levels=self.looks[0] * self.seeds)
         if self.metric in words.SHARES:
             return cells(self.score_N, span=(0.0, 1.0))
-        if METRICS[self.metric].whole and np.isfinite(self.score_N).any():
+        if words.metric_named(self.metric).whole and np.isfinite(self.score_N).any():
             span = float(np.nanmin(self.score_N)), float(np.nanmax(self.score_N))
             return (
                 cells(self.score_N, span=span, levels=round((span[1] - span[0]) * self.seeds) or None)

@@ -59,9 +59,12 @@ def _pair(found: list[Run], recipe: str) -> tuple[str, str | None, str]:
     b = st.session_state["b"]
     if b is not None:
         st.caption(_said(b, (own | others)[b], recipe))
-    st.selectbox("Score", words.choosable(), format_func=words.label, key="metric", **BOUND)
+    scores = words.choosable(found[0].data)
+    if state.widget("metric") not in scores:  # imported for another data set
+        state.drop_widget("metric")
+    st.selectbox("Score", scores, format_func=words.label, key="metric", **BOUND)
     metric = st.session_state["metric"]
-    st.caption(f"{words.METRICS[metric].sentence} **{words.direction(metric).capitalize()}.**")
+    st.caption(f"{words.metric_named(metric).sentence} **{words.direction(metric).capitalize()}.**")
     state.report_ignored(a=a, b=b, metric=words.label(metric))
     return a, b, metric
 

@@ -1,11 +1,15 @@
 """Scores, runs and samples in words: names, units, directions and numbers as every page writes them."""
 
+import contextlib
 import dataclasses
 
 import numpy as np
 
 from learnability.config import RunConfig
-from learnability.metrics import FIRST, METRICS
+from learnability.errors import LearnabilityError
+from learnability.metrics import FIRST, METRICS, Metric
+from learnability.store import imported
+from learnability.store.paths import Cache
 
 UNITS = {
     "learnability": "share of epochs predicted right",
@@ -29,13 +33,32 @@ UNITS = {
 }
 SHARES = ("learnability", "consensus_share")  # steps of 1 / looks
 PLACES = ("suspicion", "confidence", "variability", "aleatoric")  # between 0 and 1, no steps
+THEMSELVES = "the samples themselves"  # what an imported score is of, whatever network A is
 DIRECTIONS = {"high": "higher = easier", "low": "lower = easier", "neither": "no easy end", "none": "no order"}
 
 
-def choosable() -> list[str]:
-    """Metrics that can be a score on a page: the three in plain words first."""
+def choosable(data: str | None = None) -> list[str]:
+    """Metrics that can be a score on a page: the three in plain words first, those imported for the data set last."""
     rest = [name for name, metric in METRICS.items() if name not in FIRST and metric.easy_is != "none"]
-    return [*FIRST, *rest]
+    return [*FIRST, *rest, *imported_scores(data)]
+
+
+def imported_scores(data: str | None) -> list[str]:
+    """`<data set>/<score>` of each score that was made elsewhere; damaged ones are left out."""
+    found = []
+    for name in imported.names(Cache.at(), data) if data else ():
+        with contextlib.suppress(LearnabilityError):
+            imported.metric_of(Cache.at(), data, name)
+            found.append(imported.spelled(data, name))
+    return found
+
+
+def metric_named(name: str) -> Metric:
+    """The metric of that name; of `<data set>/<score>` the score that was imported."""
+    if name in METRICS:
+        return METRICS[name]
+    data, _, score = name.partition("/")
+    return imported.metric_of(Cache.at(), data, score)
 
 
 def spellings() -> dict[str, str]:
@@ -43,27 +66,27 @@ def spellings() -> dict[str, str]:
     return {name: label(name) for name in choosable()}
 
 
-def named(text: str | None) -> str | None:
+def named(text: str | None, data: str | None = None) -> str | None:
     """The metric that a link names, by its short name or its label; None for any other text."""
-    return next((name for name, said in spellings().items() if text in (name, said)), None)
+    return next((name for name in choosable(data) if text in (name, label(name))), None)
 
 
 def label(metric: str) -> str:
-    return METRICS[metric].label
+    return metric_named(metric).label
 
 
 def direction(metric: str) -> str:
-    return DIRECTIONS[METRICS[metric].easy_is]
+    return DIRECTIONS[metric_named(metric).easy_is]
 
 
 def ordered(metric: str) -> bool:
     """Whether the metric has an easy and a hard end."""
-    return METRICS[metric].easy_is in ("high", "low")
+    return metric_named(metric).easy_is in ("high", "low")
 
 
 def hardness(metric: str, score_N: np.ndarray) -> np.ndarray:
     """The score turned so that higher is harder."""
-    return -score_N if METRICS[metric].easy_is == "high" else score_N
+    return -score_N if metric_named(metric).easy_is == "high" else score_N
 
 
 def axis(metric: str, of: str = "", lines: int = 1) -> str:
@@ -94,6 +117,9 @@ def megabytes(size: int) -> str:
 
 def recipe_line(config) -> str:
     """What a recipe asks for, in one line, for captions."""
+    if config.origin is not None:
+        by = "recorded by its owner's loop" if config.origin == "recorder" else "imported"
+        return ", ".join([*[count(config.epochs, "look")] * bool(config.epochs), by, f"{config.record} mode", f"labels {config.labels}"])
     parts = [count(config.epochs, "epoch"), f"recorded in {config.record} mode", f"labels {config.labels}"]
     if config.subset:
         parts.append(f"{config.subset:,} samples")

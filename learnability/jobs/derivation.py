@@ -107,7 +107,7 @@ def derived(seen: Seen, cache: Cache, timeouts: Timeouts) -> JobState:
     if run.problem:
         return JobState(state="damaged", reason=run.problem, actions=() if seen.held else ("delete",), **shown)
     ended = begun_anew(head, job) and head.state in ENDS
-    if run.config.origin is not None:
+    if run.config is not None and run.config.origin is not None:  # a summary of the queue looks at runs without their config
         return _of_others(seen, timeouts, shown, ended)
     if (seen.held or seen.alive) and not ended:
         return JobState(**shown, **_at_work(seen, timeouts))
