@@ -37,6 +37,7 @@ table { border-collapse: collapse; margin: 8px 0 10px; font-size: 14px; font-var
 th, td { text-align: left; padding: 4px 14px 4px 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: break-word; }
 th { color: var(--quiet); font-weight: 600; vertical-align: bottom; }
 tr { break-inside: avoid; }
+.firm { white-space: nowrap; }
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr)); gap: 8px 28px; }
 .facts { display: flex; flex-wrap: wrap; gap: 10px 34px; margin: 16px 0; }
 .facts div { font-size: 14px; color: var(--quiet); }

@@ -1,7 +1,7 @@
 """Agreement as tables, of the figures that the `agreement` command prints: the same numbers, rounded the same way."""
 
 from learnability.agreement import ONE_SEED, seeds_needed
-from learnability.report.page import Html, joined, paragraph, table
+from learnability.report.page import Html, joined, paragraph, table, tag
 
 _OVER = "Intervals: 95 %, from a bootstrap "
 
@@ -10,8 +10,10 @@ def number(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.3f}"
 
 
-def interval(found: dict | None) -> str:
-    return "" if found is None or found["low"] is None else f"[{found['low']:.3f}, {found['high']:.3f}]"
+def interval(found: dict | None) -> Html | None:
+    if found is None or found["low"] is None:
+        return None
+    return tag("span", f"[{found['low']:.3f}, {found['high']:.3f}]", class_="firm")
 
 
 def pairs(content: dict) -> Html:
@@ -36,7 +38,8 @@ def pairs(content: dict) -> Html:
         table(columns, rows),
         paragraph(
             f"{told}The ceiling is the agreement that two runs would reach if both architectures ordered the samples alike: "
-            "the square root of the product of their seed reliabilities.",
+            "the square root of the product of their seed reliabilities. A low ceiling says that the score of one run is mostly chance: "
+            "more epochs or seeds help, other architectures do not.",
             quiet=True,
         ),
     )
