@@ -76,7 +76,8 @@ class PlantedAudit:
     def told(self) -> str:
         """What its scores rest on, in a sentence."""
         kind = "Held out: scores from networks that never saw the label" if self.held_out else "Networks trained on these labels"
-        return f"{kind}; {self.looks} epochs, {self.seeds} seed{'s' if self.seeds > 1 else ''}."
+        epochs = f"{self.looks} epochs" if self.looks == self.config.epochs else f"{self.looks} of {self.config.epochs} epochs so far"
+        return f"{kind}; {epochs}, {self.seeds} seed{'s' if self.seeds > 1 else ''}."
 
     @property
     def by_auroc(self) -> list[Curve]:
