@@ -8,6 +8,7 @@ from learnability import __version__
 from learnability.commands import (
     agreement,
     audit,
+    curriculum,
     delete,
     doctor,
     export,
@@ -27,7 +28,7 @@ from learnability.commands import (
 from learnability.errors import InputError, LearnabilityError, NotFound
 
 COMMANDS = (
-    prepare, train, runs, stop, resume, delete, scores, agreement, review, audit, report, paper, imports,
+    prepare, train, runs, stop, resume, delete, scores, agreement, review, audit, report, paper, curriculum, imports,
     export, doctor, worker, trainer,
 )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui import curriculum, curriculum_export, curriculum_views, data, empty, headline, state
+from ui import curriculum, curriculum_export, curriculum_views, data, empty, headline, listing, measured, state
 
 now, found = empty.chosen()
 made = empty.series_or_stop(now, found, now.a, "Curriculum")
@@ -13,7 +13,8 @@ opened = data.dataset(now.data, config.fingerprint, config.labels)
 top = st.container()
 curriculum_views.expectation()
 with st.container(border=True):
-    plan = curriculum.choices(made)
+    forgotten = made.metric == "forgetting_events"
+    plan = curriculum.choices(made, listing.other_score(now, found, made.id, "never_learned") if forgotten else None)
 if plan is None:
     with top:
         headline.draw("Curriculum", "curriculum", made)
@@ -38,8 +39,5 @@ with left:
 with right:
     st.subheader("Classes, stage by stage", anchor=False)
     curriculum_views.class_mix(plan, opened)
-st.caption(
-    "To know whether it helps, train the four orders with equal updates, on at least three seeds that made none of these scores, "
-    "and compare within a seed: easy_first against random is the order, random against standard is the pacing."
-)
+measured.draw(plan, opened)
 curriculum_export.draw(plan, opened)

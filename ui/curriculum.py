@@ -58,6 +58,7 @@ class Plan:
     order: Order
     schedule: Schedule
     epochs: int
+    never_N: np.ndarray | None = None  # never learned, which makes hardest; for forgetting events alone
 
     @property
     def arm(self) -> str:
@@ -102,8 +103,11 @@ class Plan:
         return {name: str(value) for name, value in told.items()}
 
 
-def choices(made: Series) -> Plan | None:
-    """The controls, and the plan they make; None where they do not fit together, with the reason on the page."""
+def choices(made: Series, never: Series | None = None) -> Plan | None:
+    """The controls, and the plan they make; None where they do not fit together, with the reason on the page.
+
+    `never` is the never_learned score, needed where forgetting events make the order.
+    """
     config = made.runs[0].config
     arm, balance, direction = _order_controls(made)
     *columns, last = st.columns([3, 3, 3, 2], vertical_alignment="bottom")
@@ -111,7 +115,7 @@ def choices(made: Series) -> Plan | None:
     with last:
         epochs, batch, seed = _length_controls(max(made.looks), config.batch_size)
     try:
-        return plan(made, arm, bool(balance), direction, str(pacing), int(batch), int(epochs), int(seed))
+        return plan(made, arm, bool(balance), direction, str(pacing), int(batch), int(epochs), int(seed), never)
     except InputError as error:
         st.warning("These settings do not fit together.")
         st.text(str(error))
@@ -177,9 +181,10 @@ def _length_controls(epochs: int, batch: int) -> tuple[int, int, int]:
 
 
 @st.cache_resource(max_entries=8, show_spinner="Ordering the samples ...", hash_funcs={Series: lambda made: made.key})
-def plan(made: Series, arm: str, balance: bool, direction: str, pacing: str, batch: int, epochs: int, seed: int) -> Plan:
+def plan(made: Series, arm: str, balance: bool, direction: str, pacing: str, batch: int, epochs: int, seed: int, never: Series | None = None) -> Plan:
     """InputError where batch and samples do not fit. Samples without a score, or dropped by the labels, are in no pool."""
     known = made.labels_N >= 0
+    never_N = None if never is None else never.of(made.sample_ids_N) == 1
     order = curriculum.order(
         np.where(known, made.score_N, np.nan),
         direction,
@@ -187,12 +192,13 @@ def plan(made: Series, arm: str, balance: bool, direction: str, pacing: str, bat
         seed=seed,
         labels_N=made.labels_N,
         balance=balance,
+        never_learned_N=never_N,
         sample_ids_N=made.sample_ids_N,
     )
     ids = order.in_play()
     steps = epochs * -(-len(ids) // batch)
     schedule = Schedule(order_N=ids, pacing=curriculum.parse_pacing(pacing), batch_size=batch, steps=steps, seed=seed)
-    return Plan(made=made, direction=direction, order=order, schedule=schedule, epochs=epochs)
+    return Plan(made=made, direction=direction, order=order, schedule=schedule, epochs=epochs, never_N=never_N)
 
 
 def scores_by_id(opened: Dataset, made: Series) -> np.ndarray:

@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from learnability import curriculum
+from learnability import curriculum, export
 from learnability.curriculum import PRUNING_METHODS
 from learnability.datasets import Dataset
 from learnability.errors import InputError, LearnabilityError
@@ -15,17 +15,16 @@ ORDER, WEIGHTS, SUBSET = KINDS = ("Order", "Weights", "Subset")
 KEYS = """# the names of your own samples, in the order of your data set
 my_keys = learnability.open_dataset("{data}").keys"""
 ORDER_LINES = """import learnability, pyarrow.parquet as parquet, torch
-from learnability.curriculum import Schedule, parse_pacing
+from learnability.training import CurriculumSampler
 
 {keys}
 row_of = {{key: row for row, key in enumerate(my_keys)}}
-table = parquet.read_table("{file}")
-schedule = Schedule(
-    order_N=[row_of[key] for key in table["key"].to_pylist()],
-    pacing=parse_pacing("{pacing}"), batch_size={batch}, steps={steps}, seed={seed})
-batches = (schedule.batch(t).tolist() for t in range(schedule.steps))
-for images, labels in torch.utils.data.DataLoader(dataset, batch_sampler=batches):
-    ...  # one update"""
+order = [row_of[key] for key in parquet.read_table("{file}")["key"].to_pylist()]
+sampler = CurriculumSampler(order, "{pacing}", batch_size={batch}, steps={steps}, seed={seed})
+for epoch in range({epochs}):
+    sampler.set_epoch(epoch)
+    for images, labels in torch.utils.data.DataLoader(dataset, batch_sampler=sampler):
+        ...  # one update; sampler.state_dict(step=updates done) goes into your checkpoint"""
 WEIGHT_LINES = """import learnability, pyarrow.parquet as parquet, torch
 
 {keys}
@@ -52,6 +51,9 @@ for images, labels in torch.utils.data.DataLoader(subset, batch_size={batch}, sh
 def draw(plan: Plan, opened: Dataset) -> None:
     st.subheader("Take it into your own loop", anchor=False)
     st.segmented_control("What to take", KINDS, required=True, default=ORDER, key="take", label_visibility="collapsed")
+    st.caption(
+        "Resuming in the middle of an epoch, several processes, a bare loop: docs/curriculum.md. From the shell: learnability curriculum."
+    )
     review_verdicts.told()
     {ORDER: order, WEIGHTS: weights, SUBSET: subset}[state.widget("take") or ORDER](plan, opened)
 
@@ -60,8 +62,9 @@ def lines(template: str, file: str, plan: Plan, opened: Dataset) -> str:
     """The lines as they run, with this plan's numbers."""
     told = plan.schedule
     return template.format(
-        keys=KEYS.format(data=opened.name), file=file, pacing=told.pacing, batch=told.batch_size, steps=told.steps, seed=told.seed
-    )
+        keys=KEYS.format(data=opened.name), file=file, pacing=told.pacing, batch=told.batch_size, steps=told.steps, seed=told.seed,
+        epochs=plan.epochs,
+    )  # fmt: skip
 
 
 def order(plan: Plan, opened: Dataset) -> None:
@@ -122,7 +125,8 @@ def weights(plan: Plan, opened: Dataset) -> None:
 def difficulty(plan: Plan) -> np.ndarray:
     """(N,) 0..1, larger is harder: 1 - learnability, for any other score its rank. NaN where no network was trained on a sample."""
     made = plan.made
-    hard_N = 1 - made.score_N if made.metric == "learnability" else curriculum.rank_difficulty(made.score_N, plan.direction)
+    score_N = made.score_N if plan.never_N is None else np.where(plan.never_N, np.inf, made.score_N)  # never learned is hardest
+    hard_N = 1 - score_N if made.metric == "learnability" else curriculum.rank_difficulty(score_N, plan.direction)
     return np.where(made.labels_N >= 0, hard_N, np.nan)
 
 
@@ -139,10 +143,7 @@ def subset(plan: Plan, opened: Dataset) -> None:
         beta = st.slider("Leave out the hardest first, % of the samples", 0, 50, 0, key="beta") if method == "stratified" else 0
         keep = max(1, round(n * percent / 100))
         try:
-            kept = curriculum.prune(
-                np.where(made.labels_N >= 0, made.score_N, np.nan), plan.direction, keep, method, seed=plan.schedule.seed,
-                labels_N=made.labels_N, balance=balance, beta=beta / 100, sample_ids_N=made.sample_ids_N,
-            )  # fmt: skip
+            kept = _kept(plan, keep, method, balance, beta / 100)
         except InputError as error:
             st.text(str(error))
             return
@@ -154,5 +155,25 @@ def subset(plan: Plan, opened: Dataset) -> None:
             f"mean score {words.number(float(made.of(kept).mean()))}."
         )
         headline.downloads(lambda: curricula.subset_table(opened, kept, scores_by_id(opened, made)), f"subset-{method}-{percent}")
+        if method != "random":
+            st.caption("And its control, as many samples at random:")
+            control = _kept(plan, keep, "random", balance, 0.0)
+            _control(lambda: curricula.subset_table(opened, control, scores_by_id(opened, made)), f"subset-random-{percent}")
     with right:
         st.code(lines(SUBSET_LINES, f"subset-{method}-{percent}.parquet", plan, opened), language="python")
+
+
+def _kept(plan: Plan, keep: int, method: str, balance: bool, beta: float) -> np.ndarray:
+    made = plan.made
+    return curriculum.prune(
+        np.where(made.labels_N >= 0, made.score_N, np.nan), plan.direction, keep, method, seed=plan.schedule.seed, labels_N=made.labels_N,
+        balance=balance, beta=beta, never_learned_N=plan.never_N, sample_ids_N=made.sample_ids_N,
+    )  # fmt: skip
+
+
+def _control(table, name: str) -> None:
+    """The random line to beat, beside every chosen subset."""
+    st.download_button(
+        "Random control (Parquet)", lambda: export.table_file(table(), "parquet"), f"{name}.parquet", "application/vnd.apache.parquet",
+        key=f"download-{name}", on_click="ignore", width="stretch",
+    )  # fmt: skip

@@ -14,6 +14,7 @@ import streamlit as st
 
 from learnability import selections
 from learnability.charts import distributions, pairs
+from learnability.curriculum import parse_curriculum
 from learnability.datasets import Dataset
 from learnability.errors import LearnabilityError, NotFound
 from learnability.store import datasets as dataset_store
@@ -152,6 +153,9 @@ def name_of(id: str, members: list[Run], recipe: str | None = None) -> str:
         said = f"{config.arch}, one seed"
     else:
         said = f"{config.arch}, mean of {len(members)} seeds"
+    if config.curriculum:
+        arm = parse_curriculum(config.curriculum)
+        said += f", curriculum {arm.name or arm.order}"
     return said if recipe in (None, config.recipe) else f"{said}, recipe {config.recipe}"
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import numpy as np
 
 from learnability.config import RunConfig
+from learnability.curriculum import parse_curriculum
 from learnability.errors import LearnabilityError
 from learnability.metrics import FIRST, METRICS, Metric
 from learnability.store import imported
@@ -124,7 +125,7 @@ def recipe_line(config) -> str:
     if config.subset:
         parts.append(f"{config.subset:,} samples")
     if config.curriculum:
-        parts.append("with a curriculum")
+        parts.append(f"under a curriculum: {parse_curriculum(config.curriculum).said}")
     return ", ".join(parts)
 
 

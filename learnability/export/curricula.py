@@ -31,6 +31,8 @@ def subset_table(opened: Dataset, sample_ids: np.ndarray, score_of: np.ndarray) 
 
 def save_order(cache: Cache, data: str, name: str, table: pa.Table, metadata: dict[str, str]) -> None:
     """Keeps an order under a name, for good; on disk when this returns. InputError if the name is taken."""
+    if name == "random":
+        raise InputError("order 'random': a run's own shuffle is called so. Choose another name.")
     path = cache.order(data, name)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

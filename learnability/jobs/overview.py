@@ -94,7 +94,7 @@ def status(cache: Cache) -> Status:
             job = found.jobs.get((data, run_id))
             run = _light(cache, data, run_id)
             if not _settled(cache, run, job):
-                state = _of_run(cache, found, run)
+                state = _of_run(cache, found, run if job else load_run(cache, data, run_id))  # without a job: perhaps of another loop
                 told.append(_of_run(cache, found, load_run(cache, data, run_id)) if state.at_work and not state.epochs else state)
     waiting = sorted((job for job in found.jobs.values() if job.state == "queued"), key=lambda job: job.place)
     return Status(

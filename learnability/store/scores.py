@@ -9,13 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from learnability.config import FORMAT
-from learnability.errors import DamagedFile, InputError, NotFound
+from learnability.errors import DamagedFile, InputError, LearnabilityError, NotFound
 from learnability.metrics import METRICS, score_all
 from learnability.store import heldout
 from learnability.store.datasets import open_dataset
 from learnability.store.files import read_table, table_metadata, write_table
 from learnability.store.paths import Cache
-from learnability.store.runs import Run, check_format, load_recording, load_runs
+from learnability.store.runs import Run, check_format, load_config, load_recording, load_runs
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,17 +72,27 @@ def load_run_scores(cache: Cache, data: str, run_id: str, columns: list[str] | N
 
 
 def recipes(cache: Cache, data: str) -> list[str]:
-    """Recipe keys of a data set's runs, the newest launch first."""
+    """Recipe keys of a data set's runs, the newest launch first; those under a curriculum stand behind all ordinary ones."""
     newest: dict[str, int] = {}
+    ordered: dict[str, bool] = {}
     for run_id in cache.run_ids(data):
         launched = (cache.run_folder(data, run_id) / "config.json").stat().st_mtime_ns
         key = run_id.rsplit("-", 1)[1]
         newest[key] = max(newest.get(key, 0), launched)
-    return sorted(newest, key=lambda key: (-newest[key], key))
+        if key not in ordered:
+            ordered[key] = _under_curriculum(cache, data, run_id)
+    return sorted(newest, key=lambda key: (ordered[key], -newest[key], key))
+
+
+def _under_curriculum(cache: Cache, data: str, run_id: str) -> bool:
+    try:
+        return load_config(cache, data, run_id).curriculum is not None
+    except LearnabilityError:
+        return False  # a damaged config: told where the run is shown
 
 
 def load_scores(cache: Cache, data: str, metric: str = "learnability", recipe: str | None = None) -> ScoreTable:
-    """The scores of one recipe's runs side by side; `recipe` None: the newest with scores, "all": every one.
+    """The scores of one recipe's runs side by side; `recipe` None: the newest ordinary one with scores, "all": every one.
 
     With "all" the recipe key is part of each column's name. Runs without scores and damaged ones are left out. The folds of a
     seed are one column, held-out: of each sample the value from the run that never trained on it.

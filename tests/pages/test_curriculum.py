@@ -1,17 +1,23 @@
 """The curriculum page: what it says first, what each control does, and files that work in a loop of one's own."""
 
 import json
+import os
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from learnability import curriculum as engine
-from learnability import export
+from learnability import experiments, export, jobs
 from learnability.errors import InputError
 from learnability.export import curricula
+from learnability.jobs import devices, queue
+from learnability.jobs.processes import Process
 from learnability.store import files
 from learnability.store.datasets import open_dataset
+from learnability.store.runs import load_config
+from learnability.store.scores import load_scores
+from tests.experiments.looks_written import written
 from tests.pages.test_pages import fine, group, said
 from tests.ui import made_cache
 from ui import curriculum, curriculum_export, data
@@ -30,7 +36,8 @@ def test_one_run_is_enough_and_a_null_result_is_told_first(no_run, open_page):
     app = fine(open_page("curriculum"))
     assert "null result is the likeliest outcome" in app.main.markdown[0].value
     assert "In 144 updates (12 epochs)" in said(app) and "128" in said(app)
-    assert not {button.key for button in app.button if button.key and "measure" in button.key}
+    (button,) = [button for button in app.button if button.key == "measure-launch"]
+    assert button.label == "Launch 12 runs" and not button.disabled and "Nothing was measured" in said(app)
 
 
 def axes(app) -> list[str]:
@@ -108,6 +115,117 @@ def test_the_warning_below_a_third(many, open_page):
     assert {"Samples in play", "Effective sample size"} <= {metric.label for metric in app.metric}
 
 
+# measured
+
+
+@pytest.fixture
+def waiting(own_many):
+    """The cache of six runs, whose queue starts nothing."""
+    queue.write(own_many, lambda connection: queue.set_worker(connection, devices.lane("auto"), Process.of(os.getpid())))
+    return own_many
+
+
+def in_order(block):
+    """Elements of a page from top to bottom."""
+    for child in block.children.values():
+        yield from in_order(child) if hasattr(child, "children") else [child]
+
+
+def shown_charts(app) -> list[str]:
+    return [title for title in axes(app) if "test samples" in title or "percentage points" in title]
+
+
+def test_the_note_and_the_cost_stand_before_the_button_and_a_press_launches_once(waiting, open_page):
+    app = fine(open_page("curriculum", a=group(waiting, "resnet20"), epochs="2"))
+    text, elements = said(app), list(in_order(app.main))
+    note = next(i for i, one in enumerate(elements) if "likeliest outcome is no difference" in str(getattr(one, "value", "")))
+    button = next(i for i, one in enumerate(elements) if getattr(one, "key", None) == "measure-launch")
+    assert note < button and "12 new runs, " in text and "MB on disk (unknown until the first epoch)" in text
+    assert "seeds 2 to 4, 24 updates each on 1,438 samples" in text and "Scores: seeds 0, 1 of resnet20" in text
+    assert not shown_charts(app)
+    fine(app.button(key="measure-launch").click().run())
+    assert "Runs: 12 queued" in said(app) and app.button(key="measure-launch").disabled
+    assert len(experiments.experiment(waiting, "digits").all_runs) == 12
+    assert shown_charts(app) == [
+        "accuracy on test samples, % (higher = better)",
+        "difference, percentage points (above 0: the first did better)",
+    ]
+    assert "no seed has finished both arms" in said(app)
+    again = fine(open_page("curriculum", a=group(waiting, "resnet20"), epochs="2"))
+    assert "12 runs there already" in said(again) and again.button(key="measure-launch").disabled
+
+
+def test_results_with_intervals_costs_and_words(waiting, open_page):
+    app = fine(open_page("curriculum", epochs="2"))
+    fine(app.button(key="measure-launch").click().run())
+    for run in experiments.experiment(waiting, "digits").all_runs:
+        written(waiting, run.config, [0.4, 0.9 + 0.001 * run.config.seed])
+    app = fine(open_page("curriculum", epochs="2"))
+    text = said(app)
+    assert "The order (easy_first - random): +0.00 points after the last update, 95 % interval" in text
+    assert "no difference is shown" in text and "min of training" in text and "not tuned for each" in text
+    table = app.dataframe[-1].value
+    assert table["Arm"].tolist() == list(engine.ARMS) and table["Seeds done"].tolist() == ["3 of 3"] * 4
+    assert table["Test accuracy, %"][0].startswith("90.30 ± 0.25")
+    assert table["Times shown, first to last tenth"][3] == "2.0 to 2.0"
+    fine(app.number_input(key="measure-target").set_value(95.0).run())
+    assert app.dataframe[-1].value["Updates to 95.0 %"].tolist() == ["reached by 0 of 3"] * 4
+
+
+def test_little_data_and_wrong_labels_are_one_click(waiting, open_page):
+    app = fine(open_page("curriculum", epochs="2", batch="32"))
+    fine(app.segmented_control(key="measure-setting").set_value("Both").run())
+    assert app.button(key="measure-launch").label == "Train the scores first"
+    assert "First 2 runs for the scores" in said(app)
+    before = len(waiting.run_ids("digits"))
+    fine(app.button(key="measure-launch").click().run())
+    made = [load_config(waiting, "digits", run_id) for run_id in waiting.run_ids("digits")]
+    assert len(made) == before + 2 and {(one.labels, one.subset) for one in made if one.subset} == {("planted-0.2-0", 288)}
+
+
+def test_fewer_arms_and_a_standard_plan(waiting, open_page):
+    app = fine(open_page("curriculum", order="standard", epochs="2"))
+    assert "Pacing linear,a=0.8,b=0.2" in said(app), "ordinary training has no pacing of its own to measure"
+    fine(app.pills(key="measure-arms").set_value([]).run())
+    assert "easy_first, random: " in said(app), "random is always drawn"
+    fine(app.number_input(key="measure-seeds").set_value(1).run())
+    assert app.button(key="measure-launch").label == "Launch 2 runs" and "too few for an interval" in said(app)
+    fine(app.number_input(key="batch").set_value(1438).run())
+    fine(app.button(key="measure-launch").click().run())
+    assert "2 queued" in said(app)
+
+
+def test_stopped_runs_go_on_from_the_page(waiting, open_page):
+    app = fine(open_page("curriculum", epochs="2"))
+    fine(app.button(key="measure-launch").click().run())
+    jobs.stop_all(waiting)
+    app = fine(open_page("curriculum", epochs="2"))
+    assert app.button(key="measure-launch").label == "Go on with 12 runs"
+    fine(app.button(key="measure-launch").click().run())
+    assert "Runs: 12 go on" in said(app)
+
+
+def test_never_learned_samples_stand_last_by_forgetting(many, open_page):
+    runs = [run for run in data.all_runs("digits") if run.id.startswith("resnet20")]
+    made, never = (data.series("digits", runs[0].group, runs, metric) for metric in ("forgetting_events", "never_learned"))
+    found = curriculum.plan(made, "easy_first", False, "low", "linear", 100, 2, 3, never)
+    hopeless = never.sample_ids_N[never.score_N == 1]
+    assert len(hopeless) and set(found.order.ids_N[-len(hopeless) :].tolist()) == set(hopeless.tolist())
+    fine(open_page("curriculum", metric="Forgetting events"))
+
+
+def test_runs_under_a_curriculum_are_named_and_never_shown_unasked(own_many, open_page):
+    ordinary = load_scores(own_many, "digits").recipe
+    config = made_cache.add_run(own_many, "resnet20", 5, record="eval", curriculum="hard_first-0123abcd:linear,a=0.8,b=0.2")
+    assert load_scores(own_many, "digits").recipe == ordinary != config.recipe, "launched last, and yet not the default"
+    app = fine(open_page("overview"))
+    assert app.selectbox(key="recipe").value == ordinary
+    for page in ("overview", "gallery", "compare"):
+        app = fine(open_page(page, recipe=config.recipe, a=config.run_id))
+        assert "under a curriculum: hard_first (linear,a=0.8,b=0.2)" in " ".join(one.value for one in app.sidebar.caption), page
+        assert "curriculum hard_first" in said(app), page
+
+
 # the lines that people copy
 
 
@@ -180,3 +298,5 @@ def test_an_order_of_the_same_name_is_refused(own_many):
     curricula.save_order(own_many, "digits", "mine", table, {})
     with pytest.raises(InputError, match="exists already and never changes"):
         curricula.save_order(own_many, "digits", "mine", table, {})
+    with pytest.raises(InputError, match="a run's own shuffle"):
+        curricula.save_order(own_many, "digits", "random", table, {})

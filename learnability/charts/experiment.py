@@ -1,0 +1,88 @@
+"""What a measured curriculum shows: test accuracy of each arm by update, and the differences within a seed."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from learnability.charts import style
+
+ARM_COLOURS = {"easy_first": 0, "hard_first": 1, "random": 2, "standard": 3}
+ARM_DASHES = {"easy_first": "solid", "hard_first": "dash", "random": "dot", "standard": "dashdot"}
+CONTRAST_DASHES = ("solid", "dash")
+
+
+def accuracy_figure(
+    step_E: np.ndarray, arms: Sequence[tuple[str, tuple[int, ...], np.ndarray]], target: float | None, *, height: int = 380
+) -> go.Figure:
+    """Test accuracy by update: a line for the mean of each arm, a dot for each seed. `arms`: (name, seeds, accuracy_SE), NaN unknown."""
+    lines, dots = [], []
+    for name, seeds, accuracy_SE in arms:
+        colour, known_SE = style.CATEGORIES[ARM_COLOURS.get(name, 4)], ~np.isnan(accuracy_SE)
+        count_E = known_SE.sum(0)
+        mean_E = np.divide(np.where(known_SE, accuracy_SE, 0).sum(0), count_E, out=np.full(len(step_E), np.nan), where=count_E > 0)
+        lines.append(
+            go.Scatter(x=step_E, y=100 * mean_E, name=name, legendgroup=name, mode="lines",
+                       line=dict(color=colour, width=2.5, dash=ARM_DASHES.get(name, "solid")), customdata=count_E,
+                       hovertemplate="%{y:.2f} %, mean of %{customdata} seeds<extra>" + name + "</extra>")
+        )  # fmt: skip
+        rows, looks = np.nonzero(known_SE)
+        dots.append(
+            go.Scatter(x=step_E[looks], y=100 * accuracy_SE[rows, looks], name=name, legendgroup=name, showlegend=False, mode="markers",
+                       marker=dict(color=colour, size=5, opacity=0.45), customdata=np.array(seeds)[rows],
+                       hovertemplate="%{y:.2f} %, seed %{customdata}<extra>" + name + "</extra>")
+        )  # fmt: skip
+    made = style.figure([*dots, *lines], height, (10, 10, 30, 10))
+    if target is not None:
+        made.add_hline(y=100 * target, line=dict(color=style.OTHER, width=1, dash="dot"))
+        made.add_annotation(
+            x=1, xref="x domain", y=100 * target, text=f"{100 * target:.1f} %", showarrow=False, xanchor="right", yanchor="bottom"
+        )
+    made.update_layout(
+        showlegend=True,
+        legend=style.legend_above(),
+        xaxis=dict(title="updates done", range=[0, 1.03 * step_E[-1]], zeroline=False),
+        yaxis=dict(title="accuracy on test samples, % (higher = better)", zeroline=False),
+    )
+    return made
+
+
+def difference_figure(step_E: np.ndarray, contrasts: Sequence[tuple[str, np.ndarray, np.ndarray]], *, height: int = 380) -> go.Figure:
+    """Differences within a seed by update: mean, band of the 95 % interval, a dot a seed. `contrasts`: (name, difference_SE, half_E)."""
+    traces = []
+    for i, (name, difference_SE, half_E) in enumerate(contrasts):
+        colour, known_SE = style.CATEGORIES[(0, 5)[i % 2]], ~np.isnan(difference_SE)
+        count_E = known_SE.sum(0)
+        mean_E = np.divide(np.where(known_SE, difference_SE, 0).sum(0), count_E, out=np.full(len(step_E), np.nan), where=count_E > 0)
+        band = ~np.isnan(half_E) & ~np.isnan(mean_E)
+        if band.any():
+            edge_x = np.concatenate([step_E[band], step_E[band][::-1]])
+            edge_y = 100 * np.concatenate([(mean_E + half_E)[band], (mean_E - half_E)[band][::-1]])
+            traces.append(
+                go.Scatter(x=edge_x, y=edge_y, fill="toself", mode="lines", line=dict(width=0), fillcolor=_faint(colour), name=name,
+                           legendgroup=name, showlegend=False, hoverinfo="skip")
+            )  # fmt: skip
+        rows, looks = np.nonzero(known_SE)
+        traces.append(
+            go.Scatter(x=step_E[looks], y=100 * difference_SE[rows, looks], mode="markers", marker=dict(color=colour, size=5, opacity=0.45),
+                       name=name, legendgroup=name, showlegend=False, hovertemplate="%{y:+.2f} points, one seed<extra></extra>")
+        )  # fmt: skip
+        traces.append(
+            go.Scatter(x=step_E, y=100 * mean_E, mode="lines", name=name, legendgroup=name,
+                       line=dict(color=colour, width=2.5, dash=CONTRAST_DASHES[i % 2]), customdata=100 * half_E,
+                       hovertemplate="%{y:+.2f} ± %{customdata:.2f} points<extra>" + name + "</extra>")
+        )  # fmt: skip
+    made = style.figure(traces, height, (10, 10, 30, 10))
+    made.add_hline(y=0, line=dict(color=style.OTHER, width=1))
+    made.update_layout(
+        showlegend=True,
+        legend=style.legend_above(),
+        xaxis=dict(title="updates done", range=[0, 1.03 * step_E[-1]], zeroline=False),
+        yaxis=dict(title="difference, percentage points (above 0: the first did better)", zeroline=False),
+    )
+    return made
+
+
+def _faint(colour: str) -> str:
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.18)"
