@@ -1,5 +1,6 @@
 """train: every architecture x seed, one after the other, in the foreground."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -75,15 +76,19 @@ def add(commands) -> None:
     own.add_argument("--together", type=int, default=1, metavar="R", help="runs side by side (default 1): small networks on a GPU")
     own.add_argument("--restart", action="store_true", help="begin again from epoch 0 where a checkpoint is damaged")
     own.add_argument("--queue", action="store_true", help="put the runs into the queue and return: they train in the background")
+    own.add_argument("--tracker", choices=("tensorboard", "mlflow"), help="tell every epoch's scalars to it too (not with --queue)")
     own.add_argument("--json", action="store_true", help="for programs: the state of each run at the end; with --queue, which are new")
 
 
 def run(args) -> int:
     if args.together < 1:
         raise ConfigError(f"--together {args.together}: expected at least 1.")
+    if args.queue and args.tracker:
+        raise ConfigError("--tracker with --queue: expected one of them. Train in the foreground, or see the runs page.")
     if args.queue:
         return _queue(args)
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # as in the queue: cuda:1 is one device for both
+    from learnability.integrations.trackers import Tracker
     from learnability.pictures import Originals
     from learnability.training import devices
     from learnability.training.run import train, train_together
@@ -94,7 +99,8 @@ def run(args) -> int:
     device = devices.resolve(args.device)
     given = {"device": args.device, "threads": args.threads, "restart": args.restart, "eager": args.eager, "pictures": Originals}
     outcomes = []
-    with hold(cache, f"device-{device}", wait=0.0):
+    tracker = Tracker(args.tracker, cache) if args.tracker else None
+    with hold(cache, f"device-{device}", wait=0.0), contextlib.closing(tracker) if tracker else contextlib.nullcontext():
         for first in range(0, len(configs), args.together):
             part = [config for config in configs[first : first + args.together] if not _done_before(cache, config, outcomes)]
             place = f"[{first + len(part)}/{len(configs)}]"
@@ -102,9 +108,11 @@ def run(args) -> int:
                 print(f"{place} side by side: {', '.join(config.run_id for config in part)}; see runs --watch", file=sys.stderr)
                 heads = train_together(part, cache, stop=stop, **given)
             else:
-                heads = [_with_bar(train, config, place, cache=cache, stop=stop, **given) for config in part]
+                heads = [_with_bar(train, config, place, tracker, cache=cache, stop=stop, **given) for config in part]
             outcomes += [_outcome(load_run(cache, config.data, config.run_id)) for config in part]
             for config, head in zip(part, heads, strict=True):
+                if tracker is not None:
+                    tracker.follow(config)
                 if isinstance(head, BaseException):
                     raise head
                 if head.state == "failed":
@@ -127,10 +135,16 @@ def _done_before(cache, config: RunConfig, outcomes: list[dict]) -> bool:
     return True
 
 
-def _with_bar(train, config: RunConfig, place: str, **given):
+def _with_bar(train, config: RunConfig, place: str, tracker, **given):
     bar = Bar(f"{place} {config.run_id}", "image")
+
+    def progress(*done, **shown) -> None:
+        bar(*done, **shown)
+        if tracker is not None:
+            tracker.follow(config)
+
     try:
-        return train(config, progress=bar, **given)
+        return train(config, progress=progress, **given)
     finally:
         bar.close()
 

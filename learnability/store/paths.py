@@ -126,6 +126,11 @@ class Cache:
     def order(self, name: str, order: str) -> Path:
         return self.root / "orders" / checked_name(name, "data set") / f"{checked_name(order, 'order')}.parquet"
 
+    @property
+    def tensorboard(self) -> Path:
+        """What `train --tracker tensorboard` writes; may be deleted."""
+        return self.root / "tensorboard"
+
     def imported_folder(self, name: str) -> Path:
         """Scores of a data set that were made elsewhere."""
         return self.root / "imported" / checked_name(name, "data set")
