@@ -24,7 +24,7 @@ FLOOR = {
     "learnability.jobs": 4,
     "learnability.export": 4,
     "learnability.selections": 4,
-    "learnability.report": 4,
+    "learnability.report": 5,
     "learnability.reading": 4,
     "learnability.training": 4,
     "learnability.cluster": 5,
