@@ -32,7 +32,7 @@ paper: venv
 	$(BIN)/python -m learnability paper --data $(DATA) --epochs $(EPOCHS) --seeds $(SEEDS) --precision fp32 --out cache/paper-$(DATA).html
 
 bench: venv-dev
-	@for name in metrics_time prepare_time epoch_time recording_overhead commit_cost process_settings dashboard_time; do \
+	@for name in metrics_time prepare_time epoch_time recording_overhead recorder_overhead commit_cost process_settings dashboard_time; do \
 	  echo "== bench.$$name"; $(BIN)/python -m bench.$$name || exit 1; done
 
 venv: .venv/app.done

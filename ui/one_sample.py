@@ -104,7 +104,9 @@ def neighbours(opened: Dataset, made: Series, sample_id: int) -> None:
     """The twelve nearest samples in a network's last features, with labels and scores."""
     run = next((run for run in made.runs if data.has_features(run)), None)
     if run is None:
-        st.caption("Nearest neighbours appear when a run is done: it then keeps the features of every sample.")
+        ours = any(run.config.origin is None for run in made.runs)
+        when = "appear when a run is done: it then keeps" if ours else "need a run trained here: it keeps"
+        st.caption(f"Nearest neighbours {when} the features of every sample.")
         return
     near = data.nearest(run, opened, sample_id)
     if near is None:
