@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from learnability.config import FORMAT
+from learnability.config import FORMAT, planted
 from learnability.errors import DamagedFile, InputError, LearnabilityError, NotFound
 from learnability.metrics import METRICS, score_all
 from learnability.store import heldout
@@ -72,23 +72,24 @@ def load_run_scores(cache: Cache, data: str, run_id: str, columns: list[str] | N
 
 
 def recipes(cache: Cache, data: str) -> list[str]:
-    """Recipe keys of a data set's runs, the newest launch first; those under a curriculum stand behind all ordinary ones."""
+    """Recipe keys of a data set's runs, the newest launch first; trials (under a curriculum, on planted labels) behind all others."""
     newest: dict[str, int] = {}
-    ordered: dict[str, bool] = {}
+    trials: dict[str, bool] = {}
     for run_id in cache.run_ids(data):
         launched = (cache.run_folder(data, run_id) / "config.json").stat().st_mtime_ns
         key = run_id.rsplit("-", 1)[1]
         newest[key] = max(newest.get(key, 0), launched)
-        if key not in ordered:
-            ordered[key] = _under_curriculum(cache, data, run_id)
-    return sorted(newest, key=lambda key: (ordered[key], -newest[key], key))
+        if key not in trials:
+            trials[key] = _is_trial(cache, data, run_id)
+    return sorted(newest, key=lambda key: (trials[key], -newest[key], key))
 
 
-def _under_curriculum(cache: Cache, data: str, run_id: str) -> bool:
+def _is_trial(cache: Cache, data: str, run_id: str) -> bool:
     try:
-        return load_config(cache, data, run_id).curriculum is not None
+        config = load_config(cache, data, run_id)
     except LearnabilityError:
         return False  # a damaged config: told where the run is shown
+    return config.curriculum is not None or planted(config.labels) is not None
 
 
 def load_scores(cache: Cache, data: str, metric: str = "learnability", recipe: str | None = None) -> ScoreTable:

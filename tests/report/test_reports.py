@@ -15,9 +15,9 @@ from learnability.report.colleague import colleague_report
 from learnability.report.paper import PUBLISHED, paper_report
 from learnability.report.study import open_study, real_recipe
 from learnability.review import random_audit
-from learnability.store.datasets import open_dataset
+from learnability.store.datasets import ensure_labels, open_dataset
 from learnability.store.identity import identities
-from learnability.store.scores import load_scores
+from learnability.store.scores import load_scores, recipes
 from tests.ui import made_cache
 from tests.ui.conftest import many_root, own_many  # noqa: F401
 
@@ -114,11 +114,10 @@ def test_a_colleague_reads_suspects_decisions_and_audits(own_many):  # noqa: F81
 
 def test_planted_scores_are_never_taken_for_real_ones(own_many):  # noqa: F811
     real = real_recipe(own_many, "digits")
-    from learnability.store.datasets import ensure_labels
-
     ensure_labels(own_many, "digits", None, "planted-0.02-0")
     config = made_cache.add_run(own_many, "resnet20", 0, labels="planted-0.02-0")
     assert config.recipe != real and real_recipe(own_many, "digits") == real
+    assert recipes(own_many, "digits") == [real, config.recipe], "what is shown unasked is real"
     content = colleague_report(own_many, "digits", replicates=50)
     assert held(content)["recipe"] == real
     assert "28 of 1,438 labels planted wrong (planted-0.02-0)" in words_of(content)
