@@ -45,7 +45,7 @@ def planted_errors(opened: Dataset, found: list[Run]) -> None:
         if not waiting:
             st.caption("Not tried yet.")
         return
-    chosen, metrics, least = choices(groups)
+    chosen, metrics, least = choices(opened.name, groups)
     try:
         audits = [audit(groups[group]) for group in chosen]
     except LearnabilityError as error:
@@ -55,11 +55,13 @@ def planted_errors(opened: Dataset, found: list[Run]) -> None:
         shown(audits, metrics, least)
 
 
-def choices(groups: dict[str, list[Run]]) -> tuple[list[str], list[str], float]:
+def choices(name: str, groups: dict[str, list[Run]]) -> tuple[list[str], list[str], float]:
     """Which runs, which scores, and when errors count as rare."""
     names = {group: title(runs[0].config) for group, runs in groups.items()}
     one, two, three = st.columns([4, 5, 2], vertical_alignment="bottom")
-    chosen = one.multiselect("Runs on planted labels", list(groups), default=_first(groups), format_func=names.get, key="audit-groups")
+    chosen = one.multiselect(
+        "Runs on planted labels", list(groups), default=_first(name, groups), format_func=names.get, key="audit-groups"
+    )
     ordered = [name for name, metric in METRICS.items() if metric.easy_is in ("high", "low")]
     metrics = two.multiselect("Scores", ordered, default=list(SHOWN), format_func=words.label, key="audit-scores")
     told = "Reviewing is worth it while the last 100 samples held at least so many errors."
@@ -67,12 +69,12 @@ def choices(groups: dict[str, list[Run]]) -> tuple[list[str], list[str], float]:
     return chosen, metrics, least
 
 
-def _first(groups: dict[str, list[Run]]) -> list[str]:
-    """The newest group, with its held-out twin beside it."""
-    configs = {group: runs[0].config for group, runs in groups.items()}
-    first = max(groups, key=lambda group: (configs[group].folds is None, group))
-    same = [group for group, one in configs.items() if (one.arch, one.labels) == (configs[first].arch, configs[first].labels)]
-    return sorted(same, key=lambda group: configs[group].folds is not None)[:2]
+def _first(name: str, groups: dict[str, list[Run]]) -> list[str]:
+    """The newest group, and beside it the one that is held out from it."""
+    newest, configs = data.recipes(name), {group: runs[0].config for group, runs in groups.items()}
+    first = min(groups, key=lambda group: (configs[group].folds is not None, newest.index(configs[group].recipe), group))
+    same = [group for group, one in configs.items() if one.folds and (one.arch, one.labels) == (configs[first].arch, configs[first].labels)]
+    return [first, *[group for group in same if group != first][:1]]
 
 
 def title(config: RunConfig) -> str:
