@@ -83,7 +83,7 @@ def configs(runs: list) -> None:
     first = one.selectbox("Run", ids, key="config-first")
     second = other.selectbox("beside", ids, index=None, placeholder="no other run", key="config-second")
     only = which.toggle("Only what differs", key="config-only", disabled=second is None)
-    fields = {run.id: run.config.to_json() for run in runs if run.config}
+    fields = {run.id: words.asked(run.config) for run in runs if run.config}
     chosen = [first, *([second] if second else [])]
     names = [name for name in fields[first] if not (only and second) or fields[first][name] != fields[second][name]]
     if not names:

@@ -129,6 +129,13 @@ def recipe_line(config) -> str:
     return ", ".join(parts)
 
 
+def asked(config: RunConfig) -> dict:
+    """The fields of a config as a page shows them: of a run trained elsewhere only those that are known."""
+    known = ("data", "fingerprint", "arch", "seed", "labels", "epochs", "record", "origin")
+    told = config.to_json()
+    return told if config.origin is None else {name: value if name in known else "not known" for name, value in told.items()}
+
+
 def state_line(run) -> str:
     """A run's state with its looks: `running, 12 of 30 epochs`."""
     if run.head is None:

@@ -87,3 +87,9 @@ def test_recorded_runs_offer_no_stop_and_no_resume(texts, open_page):
     app = open_page("runs")
     labels = [one.label for one in app.button]
     assert not {"Resume", "Stop"} & set(labels), labels
+
+
+def test_what_is_not_known_of_a_recorded_run_is_not_told(texts, open_page):
+    table = open_page("runs").dataframe[-1].value.set_index("Field")
+    told = dict(zip(table.index, table.iloc[:, 0], strict=True))
+    assert told["batch_size"] == told["lr"] == "not known" and told["epochs"] == str(LOOKS) and told["origin"] == "recorder"
