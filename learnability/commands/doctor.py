@@ -8,6 +8,7 @@ import sys
 
 from learnability.commands.arguments import Bar, cache_of, command, print_json
 from learnability.errors import LearnabilityError
+from learnability.store.features import features_problems
 from learnability.store.health import dataset_problems, run_problems
 from learnability.store.locks import hold
 
@@ -88,6 +89,7 @@ def _cache_problems(cache, repair: bool) -> list[str]:
             bar = Bar(f"{name}/{version}", "image")
             problems += dataset_problems(cache, name, version, bar)
             bar.close()
+            problems += features_problems(cache, name, version)
     for name in cache.run_data_names():
         for run_id in cache.run_ids(name):
             problems += run_problems(cache, name, run_id, repair)

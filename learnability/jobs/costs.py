@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-from learnability.config import RunConfig
+from learnability.config import HEADS, RunConfig
 from learnability.errors import LearnabilityError
 from learnability.jobs import devices, disk
 from learnability.metrics import METRICS
@@ -17,10 +17,17 @@ from learnability.store.runs import load_config, load_looks, load_runs
 
 START_S = 8.0  # a trainer's imports, data and network
 EVAL_SHARE = 0.33  # of an epoch, for the pass after it that record="eval" makes
-PARAMETERS = {"resnet20": (0.27e6, 64), "vgg16": (14.7e6, 512), "mobilenet": (3.2e6, 1024)}  # and values before the logits
+PARAMETERS = {  # and values before the logits that are kept
+    "resnet20": (0.27e6, 64),
+    "vgg16": (14.7e6, 512),
+    "mobilenet": (3.2e6, 1024),
+    "linear": (0.02e6, 0),
+    "mlp": (0.3e6, 256),
+}
 OTHER_NETWORK = 60e6  # bytes of checkpoint and features where nothing is known
 # Time of an epoch beside ResNet-20's, and its images/s where nothing was trained yet: orders of magnitude, never shown as measured.
 RELATIVE = {"cpu": {"resnet20": 1.0, "vgg16": 4.8, "mobilenet": 2.1}, "gpu": {"resnet20": 1.0, "vgg16": 2.0, "mobilenet": 2.0}}
+HEAD_WEIGHT = 0.01  # of a head on features, the pass of the backbone before it left out
 GUESSED_SPEED = {"cpu": 500.0, "mps": 5_000.0, "cuda": 50_000.0}  # cpu: a core
 
 
@@ -98,9 +105,9 @@ def speed_of(cache: Cache, measured: Measured, data: str, fingerprint: str, arch
     if known:
         return Speed(statistics.median(one.image_s * pixels / one.pixels for one in known), len(known), True)
     relative = RELATIVE["cpu" if measured.lane == "cpu" else "gpu"]
-    weight = relative.get(arch, max(relative.values()))
-    if measured.runs:
-        scaled = [one.image_s * pixels / one.pixels * weight / relative.get(one.arch, 1.0) for one in measured.runs]
+    weight = HEAD_WEIGHT if arch in HEADS else relative.get(arch, max(relative.values()))
+    if built_in := [one for one in measured.runs if one.arch in relative]:
+        scaled = [one.image_s * pixels / one.pixels * weight / relative[one.arch] for one in built_in]
         return Speed(statistics.median(scaled), len(scaled), False)
     speed = GUESSED_SPEED[measured.lane.partition(":")[0]] * (min(os.cpu_count() or 1, 16) if measured.lane == "cpu" else 1)
     return Speed(weight * pixels / 1024 / speed, 0, False)

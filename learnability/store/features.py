@@ -118,9 +118,9 @@ def load_features(one: FeatureSet, rows: int, verify: bool = True) -> np.ndarray
 
 def features_problems(cache: Cache, data: str, fingerprint8: str) -> Iterator[str]:
     """What is wrong with the sets of features of a data set version, a sentence each."""
-    told = read_json(cache.dataset_folder(data, fingerprint8) / "dataset.json")
     for file in sorted((cache.dataset_folder(data, fingerprint8) / "features").glob("*/backbone.json")):
         try:
+            told = read_json(cache.dataset_folder(data, fingerprint8) / "dataset.json")
             one = _opened(file.parent)
             if one.made is not None:
                 load_features(one, told["train"] + told["test"])

@@ -71,7 +71,9 @@ def _read(path: Path) -> Weights:
             told = opened.metadata() or {}
         tensors = safetensors.torch.load_file(path)
     except (FileNotFoundError, IsADirectoryError) as error:
-        raise InputError(f"start {str(path)!r}: expected the path of a .safetensors file, or timm:NAME; there is no such file.") from error
+        raise InputError(
+            f"start {str(path)!r}: expected FILE.safetensors, timm:NAME or the name of features made before; there is no such file."
+        ) from error
     except safetensors.SafetensorError as error:
         if head.startswith(_PICKLES):
             raise InputError(
@@ -103,8 +105,12 @@ def _downloaded(start: str) -> Weights:
     if told is None or not told.hf_hub_id:
         near = ", ".join(timm.list_pretrained(f"{name.partition('.')[0]}*")[:5])
         raise ConfigError(f"start {start!r}: timm {timm.__version__} knows no weights of this name{f'; it knows {near}' if near else ''}.")
+    file = told.hf_hub_id, "model.safetensors"
     try:
-        path = huggingface_hub.hf_hub_download(told.hf_hub_id, "model.safetensors")
+        try:
+            path = huggingface_hub.hf_hub_download(*file, local_files_only=True)
+        except errors.LocalEntryNotFoundError:
+            path = huggingface_hub.hf_hub_download(*file)
     except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, OSError) as error:
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(

@@ -55,7 +55,8 @@ def extracted(
 ) -> bool:
     """Fills `writer` from where it stands; whether all rows are there. `goes_on(rows done)` is asked before every batch."""
     total, backbone = writer.shape[0], one.backbone
-    network = _laid_out(network.to(device).eval(), backbone, device)
+    network = network.to(device).eval()
+    memory_format = _fastest_layout(network, backbone, device)
     counts, clamped = Counter(writer.told.get("pictures", {})), writer.told.get("clamped", 0)
     waiting: list[np.ndarray] = []
     start, last, before = time.monotonic(), time.monotonic(), writer.told.get("seconds", 0.0)
@@ -79,7 +80,7 @@ def extracted(
             batch = [future.result() for future in coming]
             following = row + len(batch)
             coming = asked(following)
-            features = _passed(network, np.stack([pixels for _, pixels in batch]), backbone, device)
+            features = _passed(network, np.stack([pixels for _, pixels in batch]), backbone, device, memory_format)
             if (bad := np.flatnonzero(~np.isfinite(features).all(1))).size:
                 raise NonFinite(f"backbone {one.name} gives NaN or infinity for sample {row + bad[0]}; no features are kept of it.")
             clamped += int((np.abs(features) > _LARGEST).sum())
@@ -106,10 +107,10 @@ def prepared(image: Image.Image, backbone: Backbone) -> np.ndarray:
     if backbone.resize == 0:
         image = image.resize((width, height), how)
     else:
-        scale = backbone.resize / min(image.size)
-        size = max(round(image.width * scale), width), max(round(image.height * scale), height)
+        shorter = min(image.size)  # sizes are rounded as torchvision and timm round them
+        size = tuple(backbone.resize if side == shorter else int(backbone.resize * side / shorter) for side in image.size)
         image = image.resize(size, how) if size != image.size else image
-        left, top = (image.width - width) // 2, (image.height - height) // 2
+        left, top = round((image.width - width) / 2), round((image.height - height) / 2)
         image = image.crop((left, top, left + width, top + height))
     pixels = np.asarray(image)
     return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
@@ -136,28 +137,29 @@ def _prepared_image(dataset: Dataset, row: int) -> Image.Image:
 
 
 @torch.no_grad()
-def _passed(network: nn.Module, pixels: np.ndarray, backbone: Backbone, device: torch.device) -> np.ndarray:
-    """(B, d) float32."""
+def _passed(
+    network: nn.Module, pixels: np.ndarray, backbone: Backbone, device: torch.device, memory_format: torch.memory_format
+) -> np.ndarray:
+    """(B, d) float32 of (B, C, height, width) uint8."""
     mean = torch.tensor(backbone.mean, device=device)[:, None, None]
     std = torch.tensor(backbone.std, device=device)[:, None, None]
     images = (torch.from_numpy(pixels).to(device).float() / 255 - mean) / std
-    if getattr(network, "laid_out", False):
-        images = images.contiguous(memory_format=torch.channels_last)
-    return network(images).float().cpu().numpy()
+    return network(images.contiguous(memory_format=memory_format)).float().cpu().numpy()
 
 
 @torch.no_grad()
-def _laid_out(network: nn.Module, backbone: Backbone, device: torch.device) -> nn.Module:
-    """The network in channels_last where it runs so."""
+def _fastest_layout(network: nn.Module, backbone: Backbone, device: torch.device) -> torch.memory_format:
+    """channels_last where the network, which is put into it, runs so."""
     images = torch.zeros(2, backbone.channels, backbone.height, backbone.width, device=device)
-    try:
-        network.to(memory_format=torch.channels_last)(images.contiguous(memory_format=torch.channels_last))
-        network.laid_out = device.type != "mps"
-    except RuntimeError as error:
-        if devices.out_of_memory(error):
-            raise
-        network.laid_out = False
-    return network if network.laid_out else network.to(memory_format=torch.contiguous_format)
+    if device.type != "mps":
+        try:
+            network.to(memory_format=torch.channels_last)(images.contiguous(memory_format=torch.channels_last))
+            return torch.channels_last
+        except RuntimeError as error:
+            if devices.out_of_memory(error):
+                raise
+    network.to(memory_format=torch.contiguous_format)
+    return torch.contiguous_format
 
 
 def _statistics(writer: FeatureWriter, train: int) -> dict:
