@@ -81,7 +81,7 @@ class ContrastResult:
         said = f"{pair}: {points(last.mean)} after the last update"
         if last.seeds < 2:
             return f"{said}, one seed. Whether that is chance cannot be said: a second seed is needed."
-        said += f", 95 % interval {points(last.low)} to {points(last.high)}, {last.seeds} seeds."
+        said += f", 95 % interval {100 * last.low:+.2f} to {points(last.high)}, {last.seeds} seeds."
         if last.holds_zero:
             return f"{said} The interval holds 0: no difference is shown. One as large as the interval's ends is not ruled out."
         better = self.a if last.mean > 0 else self.b
