@@ -7,6 +7,7 @@ import sys
 from learnability import __version__
 from learnability.commands import (
     agreement,
+    architectures,
     audit,
     curriculum,
     delete,
@@ -29,7 +30,7 @@ from learnability.errors import InputError, LearnabilityError, NotFound
 
 COMMANDS = (
     prepare, train, runs, stop, resume, delete, scores, agreement, review, audit, report, paper, curriculum, imports,
-    export, doctor, worker, trainer,
+    export, doctor, architectures, worker, trainer,
 )  # fmt: skip
 
 

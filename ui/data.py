@@ -17,7 +17,9 @@ from learnability.charts import distributions, pairs
 from learnability.curriculum import parse_curriculum
 from learnability.datasets import Dataset
 from learnability.errors import LearnabilityError, NotFound
+from learnability.store import architectures as architecture_store
 from learnability.store import datasets as dataset_store
+from learnability.store import features as feature_store
 from learnability.store import files, identity, imported, locks, runs, scores
 from learnability.store.paths import Cache
 from learnability.store.runs import Run
@@ -109,6 +111,16 @@ def save_selection(opened: Dataset, name: str, sample_ids: np.ndarray, said: str
 def label_versions(name: str) -> list[str]:
     """Label versions of the newest version of a data set, `original` first."""
     return dataset_store.label_versions(cache(), name)
+
+
+def architectures() -> list[str]:
+    """What can be trained: built in, registered from a shell, or used before. Never what somebody types into a page."""
+    return architecture_store.offered(cache())
+
+
+def starts(name: str) -> list[str]:
+    """Sets of features of the newest version of a data set that are whole: heads can train on them."""
+    return [one.name for one in feature_store.feature_sets(cache(), name) if one.made is not None]
 
 
 def all_runs(name: str) -> list[Run]:

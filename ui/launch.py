@@ -3,7 +3,7 @@
 import streamlit as st
 
 from learnability import jobs
-from learnability.config import ARCHITECTURES, AUGMENTS, PRECISIONS, RECORD_MODES, SCHEDULES, RunConfig, planted_name
+from learnability.config import ARCHITECTURES, AUGMENTS, HEADS, PRECISIONS, RECORD_MODES, SCHEDULES, RunConfig, planted_name
 from learnability.errors import LearnabilityError
 from learnability.jobs.plans import Plan, plan_for_budget, planned, presets
 from ui import data, roots, state, words
@@ -17,6 +17,8 @@ PRESETS = {
 }
 DEFAULTS = RunConfig(data="x", fingerprint="0" * 64, arch="resnet20")
 TOLD = "launch-told"
+SCRATCH = "from scratch"
+ARCHS = "Add one of your own in a shell: python -m learnability architectures add timm:NAME"
 
 
 def draw(name: str | None) -> None:
@@ -60,7 +62,12 @@ def _train(name: str) -> None:
 
 def _choices(name: str) -> None:
     """Everything a run is asked to do."""
-    st.multiselect("Architectures", list(ARCHITECTURES), default=list(ARCHITECTURES), key="launch-archs")
+    if starts := data.starts(name):
+        st.selectbox("Start", [SCRATCH, *starts], key="launch-start", help="Small heads train in seconds on features made before.")
+    if state.widget("launch-start") in starts:
+        st.multiselect("Heads", list(HEADS), default=list(HEADS)[:1], key="launch-heads")
+    else:
+        st.multiselect("Architectures", data.architectures(), default=list(ARCHITECTURES), key="launch-archs", help=ARCHS)
     one, two = st.columns(2)
     one.number_input("Seeds", 1, 100, 1, key="launch-seeds", help="Two or more tell how reliable a score is.")
     two.number_input("First seed", 0, 10_000, 0, key="launch-first")
@@ -85,11 +92,13 @@ def _plan(name: str, preset: str) -> Plan:
         return presets(data.cache(), name)[preset]
     asked = {field: state.widget(f"launch-{field}") for field in ("batch_size", "schedule", "augment", "record", "precision")}
     noise = state.widget("launch-noise")
+    start = state.widget("launch-start") if state.widget("launch-start") in data.starts(name) else None
+    archs = state.widget("launch-heads" if start else "launch-archs")
     return planned(
-        data.cache(), name, "Own choice", state.widget("launch-archs"), state.widget("launch-seeds"), state.widget("launch-epochs"),
+        data.cache(), name, "Own choice", archs, state.widget("launch-seeds"), state.widget("launch-epochs"),
         state.widget("launch-subset"), state.widget("launch-device"), "",
         first_seed=state.widget("launch-first"), lr=state.widget("launch-lr") or None,
-        labels=planted_name(noise / 100) if noise else state.widget("launch-labels"), **asked,
+        labels=planted_name(noise / 100) if noise else state.widget("launch-labels"), start=start, **asked,
     )  # fmt: skip
 
 
@@ -123,7 +132,8 @@ def prepare_digits() -> None:
 def fill_from(config: RunConfig, first_seed: int) -> None:
     """In callbacks: opens the form with what this run was asked to do, for the next seed."""
     told = {field: getattr(config, field) for field in ("epochs", "batch_size", "schedule", "augment", "record", "precision", "labels")}
-    told |= {"preset": "Own choice", "archs": [config.arch], "seeds": 1, "first": first_seed, "lr": config.lr or 0.0, "noise": 0.0}
+    told |= {"preset": "Own choice", "seeds": 1, "first": first_seed, "lr": config.lr or 0.0, "noise": 0.0}
+    told |= {"archs": [config.arch], "start": SCRATCH} if config.start is None else {"heads": [config.arch], "start": config.start}
     if config.subset:
         told["subset"] = config.subset
     for field, value in told.items():

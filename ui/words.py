@@ -5,7 +5,7 @@ import dataclasses
 
 import numpy as np
 
-from learnability.config import RunConfig
+from learnability.config import HEADS, RunConfig
 from learnability.curriculum import parse_curriculum
 from learnability.errors import LearnabilityError
 from learnability.metrics import FIRST, METRICS, Metric
@@ -122,6 +122,8 @@ def recipe_line(config) -> str:
         by = "recorded by its owner's loop" if config.origin == "recorder" else "imported"
         return ", ".join([*[count(config.epochs, "look")] * bool(config.epochs), by, f"{config.record} mode", f"labels {config.labels}"])
     parts = [count(config.epochs, "epoch"), f"recorded in {config.record} mode", f"labels {config.labels}"]
+    if config.start:
+        parts.append(f"on features {config.start}")
     if config.subset:
         parts.append(f"{config.subset:,} samples")
     if config.curriculum:
@@ -143,7 +145,7 @@ def state_line(run) -> str:
     return f"{run.state}, {run.head.looks} of {count(run.head.epochs, 'epoch')}"
 
 
-FLAGS = ("epochs", "subset", "record", "labels", "precision", "augment", "batch_size", "lr", "weight_decay", "schedule", "folds")
+FLAGS = ("epochs", "subset", "record", "labels", "precision", "augment", "batch_size", "lr", "weight_decay", "schedule", "folds", "start")
 
 
 def train_command(config: RunConfig, archs: list[str], *, seeds: int = 1, first_seed: int = 0) -> str | None:
@@ -152,6 +154,8 @@ def train_command(config: RunConfig, archs: list[str], *, seeds: int = 1, first_
     other = {name for name in fields if fields[name] is not dataclasses.MISSING and getattr(config, name) != fields[name]}
     if other - set(FLAGS) - {"arch", "seed", "fold", "deterministic"}:
         return None
+    if config.start is not None:  # heads alone train on features
+        archs = [arch if arch in HEADS else next(head for head in HEADS if head != config.arch) for arch in archs]
     parts = [f"python -m learnability train --data {config.data} --arch {' '.join(archs)}"]
     parts += [f"--{name.replace('_', '-')} {getattr(config, name)}" for name in FLAGS if name in other]
     parts += ["--deterministic"] * config.deterministic

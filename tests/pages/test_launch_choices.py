@@ -1,0 +1,55 @@
+"""The launch form offers what is built in, registered or taken from a library before, and features that are whole."""
+
+import numpy as np
+
+from learnability.config import ARCHITECTURES, RunConfig
+from learnability.store.architectures import Registered, register
+from learnability.store.features import FeatureWriter, declare
+from learnability.store.runs import create_run
+from tests.store.test_features import BACKBONE
+
+
+def opened(open_page):
+    app = open_page("overview")
+    app.session_state["launch-open"] = True
+    app.run()
+    app.sidebar.selectbox(key="launch-preset").select("Own choice").run()
+    assert not app.exception
+    return app
+
+
+def estimate(app) -> str:
+    return next(text.value for text in app.sidebar.text if " run" in text.value and "on disk" in text.value)
+
+
+def test_architectures_of_ones_own_are_offered_and_nothing_can_be_typed(no_run, open_page):
+    register(no_run, Registered("mine", "mynets:build"))
+    for arch in ("timm:resnet10t", "os.path:join"):
+        create_run(no_run, RunConfig(data="digits", fingerprint="0" * 64, arch=arch))
+    app = opened(open_page)
+    choice = app.sidebar.multiselect(key="launch-archs")
+    assert choice.options == [*ARCHITECTURES, "mine", "timm:resnet10t"] and choice.value == list(ARCHITECTURES)
+    assert not choice.proto.accept_new_options
+    assert [box.key for box in app.sidebar.text_input if "arch" in (box.key or "")] == []
+    choice.set_value(["mine", "timm:resnet10t"]).run()
+    assert estimate(app).startswith("2 runs")
+    assert "launch-start" not in [box.key for box in app.sidebar.selectbox]
+
+
+def test_features_that_are_whole_are_a_start_for_heads(no_run, open_page):
+    fingerprint8 = no_run.current("digits")
+    one = declare(no_run, "digits", fingerprint8, BACKBONE)
+    assert "launch-start" not in [box.key for box in opened(open_page).sidebar.selectbox], "they are not made yet"
+    with FeatureWriter.opened(no_run, "digits", fingerprint8, one, 1797) as writer:
+        writer.append(np.zeros((1797, 3), np.float16), {"pictures": {"prepared": 1797}})
+        writer.finish({"mean": [0.0] * 3, "std": [1.0] * 3})
+    app = opened(open_page)
+    start = app.sidebar.selectbox(key="launch-start")
+    assert start.options == ["from scratch", one.name] and app.sidebar.multiselect(key="launch-archs").options == list(ARCHITECTURES)
+    start.select(one.name).run()
+    assert not app.exception
+    heads = app.sidebar.multiselect(key="launch-heads")
+    assert (heads.options, heads.value) == (["linear", "mlp"], ["linear"])
+    assert estimate(app).startswith("1 run,")
+    app.sidebar.selectbox(key="launch-start").select("from scratch").run()
+    assert not app.exception and estimate(app).startswith("3 runs,")
