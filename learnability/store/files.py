@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from learnability.errors import DamagedFile, DiskFull, NotFound, StoreError
 
 LEFTOVER = ".tmp-"
+GROUP = 65_536  # rows of a table that can be read without the others
 
 
 @contextlib.contextmanager
@@ -121,7 +122,7 @@ def table_bytes(table: pa.Table, metadata: dict[str, str] | None = None) -> byte
     sink = pa.BufferOutputStream()
     added = {key.encode(): value.encode() for key, value in (metadata or {}).items()}
     with_metadata = table.replace_schema_metadata({**(table.schema.metadata or {}), **added})
-    pq.write_table(with_metadata, sink, write_page_checksum=True, compression="zstd")
+    pq.write_table(with_metadata, sink, row_group_size=GROUP, write_page_checksum=True, compression="zstd")
     return sink.getvalue().to_pybytes()
 
 
