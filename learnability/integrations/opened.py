@@ -33,6 +33,7 @@ class OpenRun:
         self.config, self.rows, self.clock = config, len(placed.sample_ids_N), clock
         self.duplicates = self.gaps = 0
         self.ended, self.pid = False, os.getpid()
+        self.trouble_before = getattr(sys, "last_value", None)  # of an earlier cell of a notebook
         name = (str(cache.root), config.data, config.run_id)
         if (older := _OPEN.get(name)) is not None:
             older.end("stopped", "begun again in the same process")
@@ -68,12 +69,11 @@ class OpenRun:
         if self.ended or os.getpid() != self.pid:
             return
         trouble = getattr(sys, "last_value", None)
-        head = self.writer.head
-        expected = self.config.epochs
-        looks = head.looks + len(self.commits.pending)
+        expected, looks = self.config.epochs, self.writer.head.looks + len(self.commits.pending)
         with contextlib.suppress(StoreError):
-            if trouble is not None:
-                self.end("failed", f"its process ended with {type(trouble).__name__}: {trouble}")
+            if trouble is not None and trouble is not self.trouble_before:
+                state = "stopped" if isinstance(trouble, KeyboardInterrupt) else "failed"
+                self.end(state, f"its process ended with {type(trouble).__name__}: {trouble}")
             elif expected is not None and looks < expected:
                 self.end("stopped", f"its process ended after {looks} of {expected} looks")
             else:

@@ -220,6 +220,27 @@ def test_a_done_run_is_not_recorded_over_and_one_begun_again_here_is(tmp_path):
         recorder(tmp_path).update(range(5), logits(1), LABELS)
 
 
+@pytest.mark.parametrize(
+    ("looks", "trouble", "state", "reason"),
+    [
+        (None, None, "done", None),
+        (3, None, "stopped", "its process ended after 1 of 3 looks"),
+        (None, RuntimeError("out of memory"), "failed", "RuntimeError: out of memory"),
+        (None, KeyboardInterrupt(), "stopped", "KeyboardInterrupt"),
+    ],
+)
+def test_a_recorder_that_nobody_closes_says_how_its_process_ended(tmp_path, monkeypatch, looks, trouble, state, reason):
+    monkeypatch.setattr(sys, "last_value", ValueError("of an earlier cell"), raising=False)
+    mine = recorder(tmp_path, looks=looks)
+    mine.update(range(5), logits(0), LABELS)
+    mine.end_look()
+    if trouble is not None:
+        monkeypatch.setattr(sys, "last_value", trouble)
+    del mine
+    run = only_run(tmp_path)
+    assert (run.state, run.looks) == (state, 1) and (reason is None or reason in run.head.reason)
+
+
 def test_a_checkpoint_in_the_middle_of_a_look_loses_nothing(tmp_path):
     whole, cut = recorder(tmp_path, seed=0), recorder(tmp_path, seed=1)
     for each in (whole, cut):
