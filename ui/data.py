@@ -20,11 +20,13 @@ from learnability.errors import LearnabilityError, NotFound
 from learnability.store import architectures as architecture_store
 from learnability.store import datasets as dataset_store
 from learnability.store import features as feature_store
-from learnability.store import files, identity, imported, locks, runs, scores
+from learnability.store import files, identity, imported, last_layer, locks, runs, scores
 from learnability.store.paths import Cache
 from learnability.store.runs import Run
 from ui import neighbours, numbers, order, pictures, words
 from ui.series import Series, counted, joined
+
+pa.set_memory_pool(pa.system_memory_pool())  # gives back at once what a table took; the default keeps it for the next one
 
 
 def cache() -> Cache:
@@ -54,13 +56,14 @@ def _dataset(root: str, name: str, fingerprint8: str, labels: str) -> Dataset:
 
 @st.cache_resource(max_entries=4, show_spinner=False, hash_funcs={Dataset: lambda d: (str(d.folder), d.labels)})
 def samples(opened: Dataset) -> pa.Table:
-    return opened.samples()
+    """The columns that the source had for the train samples, their size there among them; keys and hashes are in `identities`."""
+    return opened.samples().drop_columns(["sample_id", "key", "hash", "split"])
 
 
 def source_row(opened: Dataset, sample_id: int) -> dict:
     """The columns that the source had for a sample, its size there among them."""
     row = samples(opened).slice(sample_id, 1).to_pylist()[0]
-    return {name: value for name, value in row.items() if name not in ("sample_id", "key", "hash", "split") and value is not None}
+    return {name: value for name, value in row.items() if value is not None}
 
 
 @st.cache_resource(max_entries=4, show_spinner=False, hash_funcs={Dataset: lambda d: str(d.folder)})
@@ -171,6 +174,11 @@ def name_of(id: str, members: list[Run], recipe: str | None = None) -> str:
     return said if recipe in (None, config.recipe) else f"{said}, recipe {config.recipe}"
 
 
+def scores_token(run: Run) -> tuple[int, str]:
+    """What a run's scores are now: a small key for caches."""
+    return _token(run.data, run.id)
+
+
 def _token(name: str, run_id: str) -> tuple[int, str]:
     """(looks, name of the content) of a run's scores; (0, "") where there are none."""
     try:
@@ -182,12 +190,20 @@ def _token(name: str, run_id: str) -> tuple[int, str]:
         raise files.DamagedFile(f"scores.parquet of run {run_id} is damaged: {error!r}.") from error
 
 
-@st.cache_resource(max_entries=128, show_spinner=False)
+@st.cache_resource(max_entries=8, show_spinner=False)
 def _column(root: str, name: str, run_id: str, token: tuple, metric: str) -> tuple[np.ndarray, np.ndarray]:
     table, _ = scores.load_run_scores(Cache.at(root), name, run_id, [metric])
-    ids_N, score_N = table["sample_id"].to_numpy(), table[metric].to_numpy(zero_copy_only=False).astype(np.float64)
+    ids_N, score_N = table["sample_id"].to_numpy(), table[metric].to_numpy(zero_copy_only=False).astype(np.float32)
     score_N.setflags(write=False)
-    return ids_N, score_N
+    return (_first_ids(len(ids_N)) if len(ids_N) and ids_N[-1] == len(ids_N) - 1 else ids_N), score_N
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _first_ids(N: int) -> np.ndarray:
+    """0..N-1: what all runs of a whole data set share."""
+    ids_N = np.arange(N)
+    ids_N.setflags(write=False)
+    return ids_N
 
 
 def series(name: str, id: str, members: list[Run], metric: str) -> Series | None:
@@ -204,11 +220,21 @@ def series(name: str, id: str, members: list[Run], metric: str) -> Series | None
     used, left_out = counted(members, {run_id: looks for run_id, (looks, _) in tokens.items()})
     if not used:
         return None
-    return _series(_root(), name, id, tuple((run.id, tokens[run.id]) for run in used), metric, left_out, tuple(used))
+    kept = _series if used[0].head.rows <= LARGE else _large_series
+    return kept(_root(), name, id, tuple((run.id, tokens[run.id]) for run in used), metric, left_out, tuple(used))
 
 
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs={Run: lambda run: run.id})
+@st.cache_resource(max_entries=256, show_spinner=False, hash_funcs={Run: lambda run: run.id})
 def _series(root: str, name: str, id: str, tokens: tuple, metric: str, left_out: str | None, used: tuple) -> Series | None:
+    return _series_made(root, name, id, tokens, metric, left_out, used)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs={Run: lambda run: run.id})
+def _large_series(root: str, name: str, id: str, tokens: tuple, metric: str, left_out: str | None, used: tuple) -> Series | None:
+    return _series_made(root, name, id, tokens, metric, left_out, used)
+
+
+def _series_made(root: str, name: str, id: str, tokens: tuple, metric: str, left_out: str | None, used: tuple) -> Series | None:
     try:
         columns = [_column(root, name, run_id, token, metric) for run_id, token in tokens]
     except NotFound:
@@ -216,13 +242,15 @@ def _series(root: str, name: str, id: str, tokens: tuple, metric: str, left_out:
     ids_N = columns[0][0]
     for more, _ in columns[1:]:
         ids_N = ids_N if np.array_equal(ids_N, more) else np.intersect1d(ids_N, more)
-    score_RN = np.stack([score_n[np.searchsorted(ids_n, ids_N)] for ids_n, score_n in columns])
+    whole = all(ids_n is ids_N for ids_n, _ in columns)
+    score_RN = np.stack([score_n if whole else score_n[np.searchsorted(ids_n, ids_N)] for ids_n, score_n in columns])
     score_RN.setflags(write=False)
     config = used[0].config
     opened = _dataset(root, name, config.fingerprint[:8], config.labels)
     return Series(
         key=(root, name, id, tokens, metric), id=id, name=name_of(id, list(used)), metric=metric, sample_ids_N=ids_N,
-        labels_N=opened.labels_N[ids_N], score_RN=score_RN, runs=used, looks=tuple(token[0] for _, token in tokens), left_out=left_out,
+        labels_N=opened.labels_N if len(ids_N) == opened.N else opened.labels_N[ids_N], score_RN=score_RN, runs=used,
+        looks=tuple(token[0] for _, token in tokens), left_out=left_out,
     )  # fmt: skip
 
 
@@ -269,6 +297,7 @@ def _trajectory(root: str, name: str, run_id: str, committed: tuple, sample_id: 
     return found | {"shown": np.where(seen_E, prediction_E.astype(np.int64), -1)}
 
 
+LARGE = 200_000  # samples above which few scores are held at a time
 MAX_BAND = 60_000_000  # values of a signal that are read for the band of a class
 
 
@@ -312,15 +341,20 @@ def _features(root: str, name: str, run_id: str, committed: tuple) -> np.ndarray
 
 def nearest(run: Run, opened: Dataset, sample_id: int) -> tuple[np.ndarray, np.ndarray, bool] | None:
     """(sample ids, distances, whether all samples were searched) of a sample's nearest neighbours; None if the run lacks it."""
-    features_ND = _features(_root(), run.data, run.id, (run.head.looks, run.head.generation))
+    shape = last_layer.features_shape(cache(), run.data, run.id)
     ids_N, _ = _column(_root(), run.data, run.id, _token(run.data, run.id), "learnability")
     row = int(np.searchsorted(ids_N, sample_id))
-    if features_ND is None or row == len(ids_N) or ids_N[row] != sample_id or len(features_ND) != len(ids_N):
+    if shape is None or row == len(ids_N) or ids_N[row] != sample_id or shape[0] != len(ids_N):
         return None
-    everywhere = features_ND.size <= neighbours.EXACT
-    among = None if everywhere else np.flatnonzero(opened.labels_N[ids_N] == opened.labels_N[sample_id])
-    rows, distances = neighbours.nearest(features_ND, row, among=among)
-    return ids_N[rows], distances, everywhere
+    if shape[0] * shape[1] <= neighbours.EXACT:
+        features_ND = _features(_root(), run.data, run.id, (run.head.looks, run.head.generation))
+        rows, distances = neighbours.nearest(features_ND, row)
+        return ids_N[rows], distances, True
+    among_n = np.flatnonzero(opened.labels_N[ids_N] == opened.labels_N[sample_id])
+    among_n = np.union1d(among_n, [row])
+    features_nd = last_layer.load_feature_rows(cache(), run.data, run.id, among_n)
+    rows, distances = neighbours.nearest(features_nd, int(np.searchsorted(among_n, row)))
+    return ids_N[among_n[rows]], distances, False
 
 
 def disk_used(run: Run) -> int:
@@ -336,10 +370,10 @@ def _named(made: Series | None):
     return made and made.key
 
 
-@st.cache_resource(max_entries=32, show_spinner=False, hash_funcs={Series: _named})
+@st.cache_resource(max_entries=12, show_spinner=False, hash_funcs={Series: _named})
 def ordered(made: Series, which: str, aum: Series | None, never: Series | None) -> np.ndarray:
     """Sample ids in an order of `order.WHICH`."""
-    return made.sample_ids_N[order.order(made, which, aum, never)]
+    return made.sample_ids_N[order.order(made, which, aum, never)].astype(np.int32)
 
 
 @st.cache_resource(max_entries=64, show_spinner="Measuring how far A and B agree ...", hash_funcs={Series: _named})

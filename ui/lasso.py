@@ -27,7 +27,11 @@ def box(x0: float, x1: float, y0: float, y1: float) -> Shapes:
 
 
 def inside(shapes: Shapes, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """(N,) bool: which points lie in any of the shapes (even-odd rule). NaN lies in none."""
+    """(N,) bool: which points lie in any of the shapes (even-odd rule). NaN lies in none.
+
+    Scores are stored in single precision; a score of 0.7 lies on the edge 0.7 and not beside it.
+    """
+    x, y = (np.round(values.astype(np.float64), 6) if values.dtype == np.float32 else values for values in (x, y))
     found = np.zeros(len(x), bool)
     for shape in shapes:
         hit = np.zeros(len(x), bool)

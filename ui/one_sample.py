@@ -9,7 +9,7 @@ from learnability.datasets import Dataset
 from learnability.errors import LearnabilityError
 from learnability.metrics import METRICS
 from learnability.store.runs import Run
-from ui import data, details, gallery, headline, listing, pictures, state, words
+from ui import all_scores, data, details, gallery, headline, listing, pictures, state, words
 from ui.series import Series
 
 QUIET = {"displayModeBar": False}
@@ -86,15 +86,9 @@ def _stretched(values: np.ndarray, length: int) -> np.ndarray:
 def every_score(now: state.State, found: list[Run], made: Series, sample_id: int) -> None:
     """Every metric with its direction and where the sample stands."""
     rows = []
-    for metric in [*METRICS, *words.imported_scores(now.data)]:
-        one = listing.other_score(now, found, made.id, metric)
-        if one is None or words.metric_named(metric).easy_is == "none":
-            continue
-        row = int(one.rows(np.array([sample_id]))[0])
-        if row >= 0:
-            standing = details.standing(one, row).removeprefix(", ")
-            said = words.direction(metric), standing, words.metric_named(metric).sentence
-            rows.append((words.label(metric), words.number(one.score_N[row], metric), *said))
+    for metric, value, standing in all_scores.of_sample(now, found, made, sample_id, [*METRICS, *words.imported_scores(now.data)]):
+        said = words.direction(metric), standing, words.metric_named(metric).sentence
+        rows.append((words.label(metric), words.number(value, metric), *said))
     columns = list(zip(*rows, strict=True)) or [()] * 5
     names = ("Score", "Value", "Direction", "Where it stands", "What it tells")
     st.table(pa.table(dict(zip(names, map(list, columns), strict=True))), border="horizontal", hide_index=True)
@@ -129,7 +123,7 @@ def neighbours(opened: Dataset, made: Series, sample_id: int) -> None:
         "nearest neighbours",
     )
     st.caption(
-        f"Nearest first, by distance in the features of {run.label}"
+        f"Nearest first, by distance in the features of {run.label}; under each its label, its {words.label(made.metric)}, how far away"
         + ("." if everywhere else ", within its class only: the data set is large.")
     )
 
