@@ -65,6 +65,8 @@ def curves(runs: list) -> None:
             values = np.array([np.nan if one.get(field) is None else one[field] for one in told], float)
             lines.append((run.label, np.arange(len(told)), values))
         with column:
+            if len(lines) == 1:
+                st.caption(lines[0][0])
             if all(np.isnan(values).all() for _, _, values in lines):
                 st.caption("No test samples: prepare the data set with --test to get a test accuracy.")
             else:
@@ -90,7 +92,9 @@ def configs(runs: list) -> None:
         st.caption("These two runs have the same config.")
         return
     st.dataframe(
-        pa.table({"Field": names, **{id: [str(fields[id][name]) for name in names] for id in chosen}}),
+        pa.table(
+            {"Field": names, **{id: ["not set" if fields[id][name] is None else str(fields[id][name]) for name in names] for id in chosen}}
+        ),
         hide_index=True,
         key="config-table",
         height="content",

@@ -70,7 +70,9 @@ def pair_table(shown: list[dict], names: list[str], titles: list[str], count: in
         pa.table(columns), hide_index=True, key="pairs-table", height=430, selection_mode="single-row",
         on_select=functools.partial(_open, tuple(titles)), alt="Labels, the class they are taken for, and how many samples",
         column_config={
-            "Of the label, %": st.column_config.NumberColumn(format="%.1f"), "Left": st.column_config.NumberColumn(help="Not decided yet"),
+            "Label": st.column_config.TextColumn(width=104), "Taken for": st.column_config.TextColumn(width=104),
+            "Of the label, %": st.column_config.NumberColumn("Of label, %", format="%.1f"),
+            "Left": st.column_config.NumberColumn(help="Not decided yet"),
         },
     )  # fmt: skip
     more = f" The largest {len(shown)} of {count:,} pairs." if count > len(shown) else ""

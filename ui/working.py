@@ -146,13 +146,16 @@ def _live(name: str, run_id: str, drawn: str) -> None:
         st.rerun()
     if now.state != drawn:
         st.rerun()
-    facts = st.columns(6)
-    facts[0].metric("State", now.state + (f" ({now.position})" if now.position else ""), help="In the queue, the number is its place.")
-    facts[1].metric("Epochs", f"{now.looks} of {now.epochs}")
-    facts[2].metric("Phase", now.phase or "-")
-    facts[3].metric("Images/s", "-" if not now.images_per_second else f"{now.images_per_second:,.0f}")
-    facts[4].metric("Time left", left(now.eta_s) if now.at_work else "-")
-    facts[5].metric("Device", now.device or "-")
+    facts = [
+        ("State", now.state + (f" ({now.position})" if now.position else ""), "In the queue, the number is its place."),
+        ("Epochs", f"{now.looks} of {now.epochs}", "Finished and kept, of those asked for"),
+        ("Phase", now.phase, None),
+        ("Images/s", now.images_per_second and f"{now.images_per_second:,.0f}", "In training, over the last steps"),
+        ("Time left", left(now.eta_s) if now.at_work else None, "By the speed so far"),
+        ("Device", now.device, None),
+    ]
+    for column, (label, value, said) in zip(st.columns(6), [fact for fact in facts if fact[1]], strict=False):
+        column.metric(label, value, help=said)
     if now.at_work:
         st.progress(_share(now))
         if now.silent_s is not None:

@@ -5,7 +5,7 @@ import plotly.graph_objects as go
 
 from learnability.charts import style
 
-EPOCH = "epoch, the first is 0"
+EPOCH = "epoch, from 0"
 DASHES = ("solid", "dot", "dash", "dashdot", "longdash")
 
 
@@ -68,7 +68,7 @@ def predictions_figure(epochs: np.ndarray, runs: list[str], predictions_RE: np.n
         hovertemplate="epoch %{x}: predicted %{customdata}<extra>%{y}</extra>",
     )  # fmt: skip
     made = style.figure(trace, 64 + 26 * len(runs), (10, 10, 6, 44))
-    ticks = dict(tickmode="linear", dtick=1) if len(epochs) <= 8 else dict(nticks=8)
+    ticks = dict(tickangle=0) | (dict(tickmode="linear", dtick=1) if len(epochs) <= 8 else dict(nticks=6))
     made.update_layout(
         xaxis=dict(title=dict(text=EPOCH, standoff=6), showgrid=False, zeroline=False, **ticks),
         yaxis=dict(autorange="reversed", showgrid=False, title=None, automargin=True),
