@@ -4,9 +4,7 @@ import functools
 
 import streamlit as st
 
-from ui import data, details, empty, gallery, headline, listing, order, pair_selection, review_verdicts, state, words
-
-BOUND = {"bind": "query-params", "on_change": state.drop_widget, "args": ("sheet",)}
+from ui import data, details, empty, filters, gallery, headline, listing, order, pair_selection, review_verdicts, state, words
 
 now, found = empty.chosen()
 made = empty.series_or_stop(now, found, now.a, "Gallery")
@@ -14,32 +12,16 @@ config = made.runs[0].config
 opened = data.dataset(now.data, config.fingerprint, config.labels)
 b = listing.partner(now, found, made)
 
-
-def controls() -> tuple[str, str | None, str | None]:
-    """Order and filters."""
-    names, saved = listing.class_names(opened), data.selection_names(now.data)
-    columns = st.columns(4 if saved else 3)
-    columns[0].selectbox("Show", [*order.WHICH, *(order.QUADRANTS if b else ())], key="which", **BOUND)
-    columns[1].selectbox("Class", names, index=None, placeholder="all classes", key="class", **BOUND)
-    told = "The class that the networks predict most often when they miss the label."
-    columns[2].selectbox("Most often taken for", names, index=None, placeholder="any class", key="wrong", help=told, **BOUND)
-    own = ["which", "class", "wrong"]
-    if saved:
-        columns[3].selectbox("Selection", saved, index=None, placeholder="no saved selection", key="selection", **BOUND)
-        own.append("selection")
-    state.report_ignored(**{name: state.widget(name) for name in own})
-    return state.widget("which"), state.widget("class"), state.widget("wrong")
-
-
 top = st.container()
-which, label, wrong = controls()
+chosen = filters.controls(now, found, opened, b)
+which = chosen.which
 shown = made
 if which == "Suspicious labels":
     shown = listing.other_score(now, found, made.id, "suspicion") or made
 ids = listing.ordered(now, found, shown, order.WHICH.get(which, "hardest"))
-ids, parts = listing.restricted(now, found, made, b, opened, ids, which, label, wrong)
+ids, parts = filters.apply(now, found, made, b, opened, ids, chosen)
 both = [one for one in (shown, made if made is not shown else None, b) if one]
-own = {name: state.url_value(name) for name in ("in", "selection", "metric_b", "level")} | {"which": which, "class": label, "wrong": wrong}
+own = {name: state.url_value(name) for name in ("in", "selection", "metric_b", "level")} | chosen.params
 with top:
     table = functools.partial(headline.sample_table, opened, ids, *both)
     headline.draw("Gallery", "gallery", shown, b if which in order.QUADRANTS else None, table=table, **own)

@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from learnability.charts import distributions
-from ui import data, details, empty, gallery, headline, listing, state, words
+from ui import data, details, empty, gallery, headline, listing, reliability, state, words
 
 now, found = empty.chosen()
 run = next((run for run in found if run.recipe == now.recipe and run.config), None)
@@ -100,6 +100,7 @@ if now.a is None:
 made = empty.series_or_stop(now, found, now.a, now.data)
 headline.draw(now.data, "overview", made, table=lambda: headline.sample_table(opened, made.sample_ids_N, made))
 counted()
+reliability.draw(found, made)
 ends(made)
 spread(made)
 balance()

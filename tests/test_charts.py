@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from learnability.charts import distributions, looks, pairs, style
+from learnability.charts import distributions, looks, pairs, reliability, style
 from learnability.charts.cells import Cells, cells, counts, jitter
 
 EVIL = "<img src=x onerror=alert(1)> **b** %{x} $y$"
@@ -131,3 +131,25 @@ def test_every_axis_is_named():
         looks.curves_figure([("r", np.arange(9), score)], title="t"),
     ):
         assert made.layout.xaxis.title.text and made.layout.yaxis.title.text
+
+
+def test_reliability_against_epochs_and_seeds():
+    looks = (1, 2, 3, 5)
+    curves = [("resnet20: two seeds", looks, (0.2, 0.5, 0.7, 0.8), 5, True), ("vgg16 <b>", looks, (0.4, 0.8, 0.99, 1.0), 3, False)]
+    made = reliability.epochs_figure(curves, title="correlation")
+    assert [trace.line.dash for trace in made.data if trace.mode == "lines+markers"] == ["solid", "dot"]
+    assert [(trace.x[0], trace.y[0]) for trace in made.data if trace.mode == "markers"] == [(5, 0.8), (3, 0.99)]
+    assert made.data[2].name == "vgg16 &lt;b&gt;" and made.layout.xaxis.title.text == "epochs trained"
+    made = reliability.seeds_figure([("resnet20", (1, 2, 3), (0.8, 0.89, 0.92), [(1, 0.8), (2, 0.9)], 2)])
+    assert len(made.data) == 3 and list(made.data[1].y) == [0.8, 0.9] and made.data[2].x[0] == 2
+    assert "reliability" in made.layout.yaxis.title.text and made.layout.yaxis.range == (0.0, 1.06)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_text_on_every_shade_can_be_read(dark):
+    for value in np.linspace(-0.2, 1.2, 60):
+        fill = style.shade(value, dark)
+        levels = [style._luminance(colour) + 0.05 for colour in (fill, style.ink_on(fill))]
+        assert max(levels) / min(levels) >= 4.5
+    assert style.shade(0, dark) == style.shade(-3, dark) != style.shade(1, dark) == style.shade(7, dark)
+    assert style.shade(0, False) == style.ON_LIGHT[0] and style.shade(1, True) == style.ON_DARK[-1]

@@ -1,4 +1,4 @@
-"""The one place with caches. Keys are small: run id and the checksums of its scores, never an array or a table.
+"""What pages read, and the place with caches. Keys are small: run id and the checksums of its scores, never an array or a table.
 
 What is returned is shared between sessions and read-only.
 """
@@ -20,10 +20,10 @@ from learnability.errors import LearnabilityError, NotFound
 from learnability.store import architectures as architecture_store
 from learnability.store import datasets as dataset_store
 from learnability.store import features as feature_store
-from learnability.store import files, identity, imported, last_layer, locks, runs, scores
+from learnability.store import files, heldout, identity, imported, last_layer, locks, runs, scores
 from learnability.store.paths import Cache
 from learnability.store.runs import Run
-from ui import neighbours, numbers, order, pictures, words
+from ui import neighbours, order, pictures, words
 from ui.series import Series, counted, joined
 
 pa.set_memory_pool(pa.system_memory_pool())  # gives back at once what a table took; the default keeps it for the next one
@@ -161,13 +161,11 @@ def choices(found: list[Run]) -> dict[str, list[Run]]:
 
 def name_of(id: str, members: list[Run], recipe: str | None = None) -> str:
     """A group or run in words; its recipe too where it is another one than the page's."""
-    config = members[0].config
+    config, seeds = members[0].config, len({run.config.seed for run in members})
     if id == members[0].id:
-        said = f"{config.arch}, seed {config.seed}"
-    elif len(members) == 1:
-        said = f"{config.arch}, one seed"
+        said = f"{config.arch}, seed {config.seed}" + (f", fold {config.fold + 1} of {config.folds}" if config.folds else "")
     else:
-        said = f"{config.arch}, mean of {len(members)} seeds"
+        said = f"{config.arch}, {'one seed' if seeds == 1 else f'mean of {seeds} seeds'}" + (", held-out" if config.folds else "")
     if config.curriculum:
         arm = parse_curriculum(config.curriculum)
         said += f", curriculum {arm.name or arm.order}"
@@ -220,8 +218,9 @@ def series(name: str, id: str, members: list[Run], metric: str) -> Series | None
     used, left_out = counted(members, {run_id: looks for run_id, (looks, _) in tokens.items()})
     if not used:
         return None
-    kept = _series if used[0].head.rows <= LARGE else _large_series
-    return kept(_root(), name, id, tuple((run.id, tokens[run.id]) for run in used), metric, left_out, tuple(used))
+    named = tuple(tuple((run.id, tokens[run.id]) for run in unit) for unit in used)
+    kept = _series if used[0][0].head.rows <= LARGE else _large_series
+    return kept(_root(), name, id, named, metric, left_out, tuple(map(tuple, used)))
 
 
 @st.cache_resource(max_entries=256, show_spinner=False, hash_funcs={Run: lambda run: run.id})
@@ -235,8 +234,14 @@ def _large_series(root: str, name: str, id: str, tokens: tuple, metric: str, lef
 
 
 def _series_made(root: str, name: str, id: str, tokens: tuple, metric: str, left_out: str | None, used: tuple) -> Series | None:
+    runs = tuple(run for unit in used for run in unit)
+    config = runs[0].config
+    folded = config.folds is not None and id != runs[0].id  # one fold alone is shown as it was recorded
     try:
-        columns = [_column(root, name, run_id, token, metric) for run_id, token in tokens]
+        if folded:
+            columns = [_held_out(root, unit, unit_tokens, metric) for unit, unit_tokens in zip(used, tokens, strict=True)]
+        else:
+            columns = [_column(root, name, run_id, token, metric) for ((run_id, token),) in tokens]
     except NotFound:
         return None  # the recording lacks the signal this metric needs
     ids_N = columns[0][0]
@@ -245,13 +250,24 @@ def _series_made(root: str, name: str, id: str, tokens: tuple, metric: str, left
     whole = all(ids_n is ids_N for ids_n, _ in columns)
     score_RN = np.stack([score_n if whole else score_n[np.searchsorted(ids_n, ids_N)] for ids_n, score_n in columns])
     score_RN.setflags(write=False)
-    config = used[0].config
     opened = _dataset(root, name, config.fingerprint[:8], config.labels)
     return Series(
-        key=(root, name, id, tokens, metric), id=id, name=name_of(id, list(used)), metric=metric, sample_ids_N=ids_N,
-        labels_N=opened.labels_N if len(ids_N) == opened.N else opened.labels_N[ids_N], score_RN=score_RN, runs=used,
-        looks=tuple(token[0] for _, token in tokens), left_out=left_out,
+        key=(root, name, id, tokens, metric), id=id, name=name_of(id, list(runs)), metric=metric, sample_ids_N=ids_N,
+        labels_N=opened.labels_N if len(ids_N) == opened.N else opened.labels_N[ids_N], score_RN=score_RN, runs=runs, left_out=left_out,
+        looks=tuple(min(looks for _, (looks, _) in unit) for unit in tokens),
+        held_RN=tuple(_held_among(root, run, ids_N) for run in runs) if folded else None,
     )  # fmt: skip
+
+
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs={Run: lambda run: run.id})
+def _held_out(root: str, unit: tuple[Run, ...], tokens: tuple, metric: str) -> tuple[np.ndarray, np.ndarray]:
+    tables = [scores.load_run_scores(Cache.at(root), run.data, run.id, heldout.parts(metric))[0] for run in unit]
+    return heldout.put_together(Cache.at(root), unit, tables, metric)
+
+
+def _held_among(root: str, run: Run, ids_N: np.ndarray) -> np.ndarray:
+    held_ids, held_n = heldout.held_out_rows(Cache.at(root), run)
+    return np.isin(ids_N, held_ids[held_n])
 
 
 def _made_elsewhere(name: str, id: str, members: list[Run], metric: str) -> Series | None:
@@ -266,11 +282,14 @@ def _made_elsewhere(name: str, id: str, members: list[Run], metric: str) -> Seri
     if imported.SCORE in found.columns:
         score_RN = found.columns[imported.SCORE][None, base.sample_ids_N]
         return dataclasses.replace(
-            base, key=key, name=words.THEMSELVES, metric=metric, score_RN=score_RN, runs=base.runs[:1], looks=base.looks[:1], left_out=None
+            base, key=key, name=words.THEMSELVES, metric=metric, score_RN=score_RN, looks=base.looks[:1], left_out=None, held_RN=None
         )
     own = [found.columns[run.id][base.sample_ids_N] for run in base.runs if run.id in found.columns]
     if len(own) < len(base.runs):
         return None  # a run came after the score was made
+    if base.held_RN is not None:
+        own = [np.where(held_N, one, np.nan) for held_N, one in zip(base.held_RN, own, strict=True)]
+        own = [np.nanmean(own, axis=0)] * len(base.score_RN)
     return dataclasses.replace(base, key=key, metric=metric, score_RN=np.stack(own))
 
 
@@ -374,17 +393,6 @@ def _named(made: Series | None):
 def ordered(made: Series, which: str, aum: Series | None, never: Series | None) -> np.ndarray:
     """Sample ids in an order of `order.WHICH`."""
     return made.sample_ids_N[order.order(made, which, aum, never)].astype(np.int32)
-
-
-@st.cache_resource(max_entries=64, show_spinner="Measuring how far A and B agree ...", hash_funcs={Series: _named})
-def agreement(a: Series, b: Series) -> numbers.Numbers:
-    return numbers.measured(a, b)
-
-
-@st.cache_resource(max_entries=64, show_spinner="Comparing A and B sample by sample ...", hash_funcs={Series: _named})
-def quadrants(a: Series, b: Series, level_removed: bool):
-    """(quadrants, sample ids) of two learnability series."""
-    return numbers.placed(a, b, level_removed)
 
 
 # figures, named by their series

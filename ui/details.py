@@ -67,7 +67,7 @@ def standing(made: Series, row: int) -> str:
 
 def strip(opened: Dataset, several: list[Series], sample_id: int, key: str) -> None:
     """Prediction of every run at every look."""
-    runs = {run.id: run for made in several for run in made.runs}
+    runs = {run.id: run for made in several for run in made.runs_of(sample_id)}
     names, rows, label = [], [], int(opened.labels_N[sample_id])
     for run in runs.values():
         try:

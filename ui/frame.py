@@ -15,6 +15,7 @@ PAGES = {"": ("overview", "compare", "gallery", "review", "curriculum", "runs")}
 HIDDEN = ("sample",)  # reached from a picture
 OWN = {  # parameters of single pages
     "view", "level", "in", "metric_b", "which", "class", "wrong", "sheet", "selection", "id", "colour", "queue", "taken", "pair", "job",
+    "kind", "recipes", "hard", "reviewed", "score", "column",
     *curriculum.OWN, "plain",
 }  # fmt: skip
 

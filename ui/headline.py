@@ -34,12 +34,12 @@ def draw(title: str, page: str, made: Series | None = None, b: Series | None = N
 
 
 def rests_on(made: Series, b: Series | None) -> str:
-    config = made.runs[0].config
-    parts = [f"**A** {made.name}" if b else made.name, made.epochs_line, f"recorded in {config.record} mode", f"labels: {config.labels}"]
+    config = made.config
+    parts = [f"**A** {made.name}" if b else made.name, made.epochs_line, words.mode_line(made.mode), f"labels: {config.labels}"]
     parts += [f"recipe {config.recipe}", words.count(len(made.sample_ids_N), "sample")]
     said = " · ".join(parts)
     if b is not None:
-        said += f"  \n**B** {b.name} · {b.epochs_line} · recorded in {b.runs[0].config.record} mode · recipe {b.runs[0].config.recipe}"
+        said += f"  \n**B** {b.name} · {b.epochs_line} · {words.mode_line(b.mode)} · labels: {b.config.labels} · recipe {b.config.recipe}"
     return said
 
 

@@ -6,7 +6,7 @@ from learnability import jobs
 from learnability.config import ARCHITECTURES, AUGMENTS, HEADS, PRECISIONS, RECORD_MODES, SCHEDULES, RunConfig, planted_name
 from learnability.errors import LearnabilityError
 from learnability.jobs.plans import Plan, plan_for_budget, planned, presets
-from ui import data, roots, state, words
+from ui import data, roots, state, trust, words
 
 PRESETS = {
     "Quick look": "quick",
@@ -55,8 +55,11 @@ def _train(name: str) -> None:
         st.text(str(error))
         return
     st.caption(plan.sentence)
+    if advice := trust.advice(name):
+        st.text(advice)
     estimate = plan.estimate
-    st.text(f"{words.count(estimate.runs, 'run')}, {_hours(estimate.seconds)}, {words.megabytes(estimate.bytes)} on disk\n{estimate.basis}")
+    takes = f"{words.count(estimate.runs, 'run')}, {words.duration(estimate.seconds)}, {words.megabytes(estimate.bytes)} on disk"
+    st.text(f"{takes}\n{estimate.basis}")
     st.button("Launch", type="primary", key="launch", width="stretch", on_click=_launch, args=(name, preset))
 
 
@@ -141,6 +144,35 @@ def fill_from(config: RunConfig, first_seed: int) -> None:
     state.set_widget("launch-open", True)
 
 
+ASKED = {
+    "arch",
+    "seed",
+    "data",
+    "fingerprint",
+    "epochs",
+    "batch_size",
+    "schedule",
+    "augment",
+    "record",
+    "precision",
+    "labels",
+    "lr",
+    "subset",
+    "start",
+}
+
+
+def can_ask(config: RunConfig) -> bool:
+    """Whether the form can say everything that this config asks for, of the newest version of its data set."""
+    fields = config.to_json()
+    offered = data.architectures() if config.start is None else HEADS if config.start in data.starts(config.data) else ()
+    if config.arch not in offered:
+        return False
+    return config.fingerprint == data.dataset(config.data).fingerprint and all(
+        fields[field] == default for field, default in DEFAULTS.to_json().items() if field not in ASKED
+    )
+
+
 def _prepare() -> None:
     st.text_input("Folder, Parquet or CSV file", key="prepare-source", placeholder="photos, or data/train.parquet")
     st.caption("A folder holds one folder a class. Readable here: " + ", ".join(f"`{root}`" for root in roots.roots()))
@@ -172,9 +204,3 @@ def _queue_preparation(source: str, **options) -> None:
         state.set_widget(TOLD, [(False, str(error))])
     else:
         state.set_widget(TOLD, [(True, "Preparing in the background. The data set appears in the list above.")])
-
-
-def _hours(seconds: float | None) -> str:
-    if seconds is None:
-        return "time unknown"
-    return f"about {seconds / 3600:.1f} hours" if seconds > 5400 else f"about {max(seconds / 60, 1):.0f} min"

@@ -9,7 +9,7 @@ from learnability.agreement import QUADRANTS
 from learnability.datasets import Dataset
 from learnability.errors import LearnabilityError
 from learnability.store.runs import Run
-from ui import data, headline, lasso, order, state, words
+from ui import data, headline, lasso, numbers, order, state, words
 from ui.series import Series
 
 
@@ -99,18 +99,21 @@ def next_steps(now: state.State, found: list[Run], made: Series) -> None:
             command(config, ["resnet20" if config.arch == "vgg16" else "vgg16"])
     with steps[2], st.container(border=True):
         if made.seeds > 1:
-            st.markdown(f"**Is the score reliable?** It is the mean of {made.seeds} seeds; Compare tells how far two seeds agree.")
+            st.markdown(
+                f"**Are {words.count(max(made.looks), 'epoch')} and {made.seeds} seeds enough?** Compare shows what more would give."
+            )
+            st.button("Epochs and seeds", key="next-enough", on_click=state.leave_note, args=("compare",))
         else:
             st.markdown("**Is the score reliable?** Unknown with one seed. A second one tells how far two trainings agree.")
             command(config, [config.arch], seeds=2)
 
 
-def command(config, archs: list[str], seeds: int = 1) -> None:
+def command(config, archs: list[str], seeds: int = 1, first_seed: int = 0) -> None:
     """The command that trains more runs of the same recipe."""
     if config.origin is not None:
         st.caption("Record another run of your own loop: under another name for another network, or with another seed.")
         return
-    said = words.train_command(config, archs, seeds=seeds)
+    said = words.train_command(config, archs, seeds=seeds, first_seed=first_seed)
     if said:
         st.code(said, language="bash", wrap_lines=True)
     else:
@@ -172,7 +175,7 @@ def in_quadrant(now: state.State, found: list[Run], made: Series, b: Series, qua
     pair = learnability_of(now, found, made, b)
     if pair is None:
         return np.zeros(0, np.int64)
-    placed, ids = data.quadrants(*pair, state.url_value("level") == "removed")
+    placed, ids = numbers.placed(*pair, state.url_value("level") == "removed")
     return ids[placed.quadrant_N == QUADRANTS.index(quadrant)]
 
 
@@ -219,7 +222,10 @@ def restrictions(parts: dict[str, str]) -> None:
 
 
 def clear_filters() -> None:
-    """In a callback: back to every sample."""
-    state.drop_widget("which", "class", "wrong", "sheet")
+    """In a callback: back to every sample. A value that is only forgotten comes back from the URL."""
+    state.set_widget("which", next(iter(order.WHICH)))
+    for name in ("class", "wrong", "hard", "reviewed"):
+        state.set_widget(name, None)
+    state.drop_widget("sheet")
     for name in ("in", "selection"):
         state.drop_url_value(name)

@@ -1,4 +1,4 @@
-"""How far A and B agree, in sentences; the numbers come from learnability.agreement."""
+"""How far A and B agree, in sentences; the numbers come from learnability.agreement and are kept by small keys."""
 
 import dataclasses
 
@@ -6,11 +6,9 @@ import numpy as np
 import streamlit as st
 
 from learnability import agreement
-from ui import words
+from ui import trust, words
 from ui.series import Series, joined
 
-REPLICATES = 2000
-MOST_SAMPLES = 100_000  # above, no bootstrap in a page
 SHARED = "A and B share runs, so there is no ceiling for them."
 
 
@@ -26,20 +24,19 @@ class Numbers:
     within: agreement.WithinClass
     nontrivial: agreement.Correlation | None
     shapes: tuple[agreement.Shape, agreement.Shape]
+    controls: agreement.Controls | None  # None for very many samples
 
 
+@st.cache_resource(max_entries=64, show_spinner="Measuring how far A and B agree ...", hash_funcs={Series: lambda made: made.key})
 def measured(made: Series, b: Series) -> Numbers:
     rows_a, rows_b, ids = joined(made, b)
-    x, y = _easier_up(made, made.score_N[rows_a]), _easier_up(b, b.score_N[rows_b])
+    x, y = trust.easier_up(made, made.score_N[rows_a]), trust.easier_up(b, b.score_N[rows_b])
     pearson = spearman = None
     reliabilities = ()
     if not {run.id for run in made.runs} & {run.id for run in b.runs}:
-        score_RN = np.concatenate([_easier_up(made, made.score_RN[:, rows_a]), _easier_up(b, b.score_RN[:, rows_b])])
-        named = (_group("A", made, 0), _group("B", b, made.seeds))
-        replicates = REPLICATES if len(ids) <= MOST_SAMPLES else 0
-        agreed = agreement.agree(score_RN, named, replicates=replicates, rng=np.random.Generator(np.random.Philox(1)))
-        pearson, reliabilities = agreed.cross("A", "B"), agreed.reliabilities
-        spearman = agreement.agree(score_RN, named, "spearman").cross("A", "B")
+        found = trust.between(made, b, "pearson")
+        pearson, reliabilities = found.cross, found.reliabilities
+        spearman = trust.between(made, b, "spearman").cross
     ends = made.metric in words.SHARES and b.metric in words.SHARES
     apart = agreement.nontrivial(x, y) if ends else None
     return Numbers(
@@ -50,27 +47,22 @@ def measured(made: Series, b: Series) -> Numbers:
         reliabilities=reliabilities,
         within=agreement.within_class_correlation(x, y, made.labels_N[rows_a]),
         nontrivial=agreement.correlation(x[apart], y[apart]) if ends and apart.sum() > 2 else None,
+        controls=agreement.controls(x, y, made.labels_N[rows_a], np.random.Generator(np.random.Philox(5)))
+        if len(ids) <= trust.MOST_SAMPLES
+        else None,
         shapes=(agreement.shape(made.score_N[rows_a]), agreement.shape(b.score_N[rows_b])),
     )
 
 
+@st.cache_resource(max_entries=64, show_spinner="Comparing A and B sample by sample ...", hash_funcs={Series: lambda made: made.key})
 def placed(made: Series, b: Series, level_removed: bool) -> tuple[agreement.Quadrants, np.ndarray]:
     """(quadrants of two learnability series, the sample ids they stand for)."""
     rows_a, rows_b, ids = joined(made, b)
-    score_RN = np.concatenate([made.score_RN[:, rows_a], b.score_RN[:, rows_b]])
-    named = (_group("A", made, 0), _group("B", b, made.seeds))
+    score_RN = np.concatenate([agreement.hit_shares(one.score_RN[:, rows], one.looks) for one, rows in ((made, rows_a), (b, rows_b))])
+    named = (trust.as_group("A", made), trust.as_group("B", b, made.seeds))
     grain = 1 / min(*made.looks, *b.looks)
     (found,) = agreement.quadrants(score_RN, named, grain, np.random.Generator(np.random.Philox(2)), remove_level=level_removed)
     return found, ids
-
-
-def _group(name: str, made: Series, first: int) -> agreement.Group:
-    """Runs of a group differ in seed, or in held-out fold: numbered, so that they are told apart."""
-    return agreement.Group(name=name, rows=tuple(range(first, first + made.seeds)), seeds=tuple(range(made.seeds)))
-
-
-def _easier_up(made: Series, score: np.ndarray) -> np.ndarray:
-    return -score if words.metric_named(made.metric).easy_is == "low" else score
 
 
 # on screen
@@ -81,11 +73,13 @@ def draw(told: Numbers, made: Series, b: Series) -> None:
     one, two, three = st.columns(3)
     one.metric(
         "Pearson r",
-        _r(told.plain["pearson"].value),
+        words.r(told.plain["pearson"].value),
         help="How closely the scores lie on a line, of the means over seeds as drawn. 1: one score gives the other; 0: no relation.",
     )
     two.metric(
-        "Spearman rho", _r(told.plain["spearman"].value), help="How far both put the samples in the same order; ties count as mid-ranks."
+        "Spearman rho",
+        words.r(told.plain["spearman"].value),
+        help="How far both put the samples in the same order; ties count as mid-ranks.",
     )
     three.metric("Samples n", f"{told.N:,}", help="Samples that both sides have seen.")
     for said in (told.plain["pearson"].reason,):
@@ -94,7 +88,8 @@ def draw(told: Numbers, made: Series, b: Series) -> None:
     st.markdown(_ceiling(told, made, b))
     within = told.within
     st.markdown(
-        f"Inside the classes they agree at **{_r(within.overall.value)}** (single classes {_r(within.low)} to {_r(within.high)})."
+        f"Inside the classes they agree at **{words.r(within.overall.value)}** (single classes {words.r(within.low)} to "
+        f"{words.r(within.high)})."
         + (" Much of the agreement is about which classes are hard." if told.plain["pearson"].value - within.overall.value > 0.15 else ""),
         help="Correlation after each class's mean is taken off. A high overall r with a low one here says: the classes differ, "
         "not the samples.",
@@ -102,12 +97,14 @@ def draw(told: Numbers, made: Series, b: Series) -> None:
     if told.nontrivial is not None and told.nontrivial.N < told.N:
         st.markdown(
             f"Without the {told.N - told.nontrivial.N:,} samples that both always get right, or never: "
-            f"**{_r(told.nontrivial.value)}** over {told.nontrivial.N:,}.",
+            f"**{words.r(told.nontrivial.value)}** over {told.nontrivial.N:,}.",
             help="The non-trivial subset. A second view, not the headline: the choice uses the same noisy scores.",
         )
     for side, one, has in (("A", made, told.shapes[0]), ("B", b, told.shapes[1])):
         ends = f", {100 * has.share_low:.0f} % at 0, {100 * has.share_high:.0f} % at 1" if one.metric in words.SHARES else ""
         st.caption(f"{side}: mean {words.number(has.mean)}, {words.count(has.distinct, 'different value')}{ends}")
+    if told.controls is not None and np.isfinite(told.controls.permuted):
+        st.caption(_checks(told.controls))
     if single:
         st.caption("One seed a side: nobody knows yet how much of the difference is chance.")
 
@@ -117,23 +114,32 @@ def _ceiling(told: Numbers, made: Series, b: Series) -> str:
     if found is None:
         return SHARED
     over = found.single_run_interval
-    said = f"Two single runs, one of each, agree at **{_r(found.single_run)}**" + (
-        f" [{_r(over.low)}, {_r(over.high)}] {over.over}." if over else "."
+    said = f"Two single runs, one of each, agree at **{words.r(found.single_run)}**" + (
+        f" [{words.r(over.low)}, {words.r(over.high)}] {over.over}." if over else "."
     )
     for side, one in zip(("A", "B"), told.reliabilities, strict=True):
         if one.pairs:
-            said += f"  \nTwo seeds of {side} agree at **{_r(one.value)}**."
+            said += f"  \nTwo seeds of {side} agree at **{words.r(one.value)}**."
     if found.reason:
-        return f"{said}  \n:material/help: {found.reason[0].upper()}{found.reason[1:]}. Train another seed to know it."
+        why = found.reason
+        if why == agreement.ONE_SEED and made.seeds != b.seeds:
+            why = f"ceiling unknown: {'A' if made.seeds == 1 else 'B'} has one seed"
+        return f"{said}  \n:material/help: {why[0].upper()}{why[1:]}. Train another seed to know it."
     ratio = found.ratio_interval
-    said += f"  \nSeeds allow at most **{_r(found.ceiling)}**; A and B reach **{100 * found.ratio:.0f} %** of that"
+    said += f"  \nSeeds allow at most **{words.r(found.ceiling)}**; A and B reach **{100 * found.ratio:.0f} %** of that"
     said += f" [{100 * ratio.low:.0f}, {100 * ratio.high:.0f}]." if ratio and np.isfinite(ratio.low) else "."
     return f"{said}  \n{_verdict(found.verdict)}" if found.verdict else said
 
 
+def _checks(found: agreement.Controls) -> str:
+    """Numbers that must come out as known."""
+    same = all(value == 1 for value in found.itself.values())
+    return (
+        f"Checks: A with itself {'exactly 1 in every measure' if same else 'not 1: do not trust these numbers'}; with the scores of B "
+        f"shuffled {found.permuted:.3f}, shuffled inside the classes {found.class_within:.3f} (chance stays within ±{found.limit:.3f}, 19 "
+        "times in 20)."
+    )
+
+
 def _verdict(verdict: str) -> str:
     return f"**{verdict[0].upper()}{verdict[1:]}.**"
-
-
-def _r(value: float) -> str:
-    return "unknown" if value is None or not np.isfinite(value) else f"{value:.2f}"

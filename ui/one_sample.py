@@ -58,7 +58,7 @@ def duplicates(opened: Dataset, sample_id: int) -> None:
 def trajectories(opened: Dataset, several: list[Series], sample_id: int) -> None:
     """Loss and margin of every run over the band of the class: A in one colour, B in another, seeds by dash."""
     found: list[tuple[Run, dict, tuple[int, int]]] = []
-    for run, looks_like in [(run, (side, seed)) for side, made in enumerate(several) for seed, run in enumerate(made.runs)]:
+    for run, looks_like in [(run, (side, seed)) for side, made in enumerate(several) for seed, run in enumerate(made.runs_of(sample_id))]:
         try:
             found.append((run, data.trajectory(run, sample_id), looks_like))
         except LearnabilityError as error:

@@ -3,10 +3,8 @@
 import numpy as np
 import streamlit as st
 
-from learnability import agreement
 from learnability.config import ARCHITECTURES
 from learnability.datasets import Dataset
-from learnability.errors import InputError
 from learnability.store.runs import Run
 from ui import data, lasso, listing, numbers, pair_points, pair_selection, state, words
 from ui.series import Series, joined
@@ -25,10 +23,10 @@ def choose_b(now: state.State, found: list[Run], made: Series) -> None:
     others = [id for id, runs in known.items() if any(run.looks for run in runs) and not mine & {run.id for run in runs}]
     if not others:
         config = made.runs[0].config
-        st.subheader("One run so far", anchor=False)
+        st.subheader("One network so far", anchor=False)
         st.markdown("Comparing needs a second network, or a second seed of the same one. Either command trains it with the same recipe:")
         listing.command(config, [arch for arch in ARCHITECTURES if arch != config.arch][:1])
-        listing.command(config, [config.arch], seeds=2)
+        listing.command(config, [config.arch], seeds=made.seeds + 1)
         st.button("Look again", key="look-again")
         return
     st.subheader("Compare with what?", anchor=False)
@@ -45,8 +43,8 @@ def metric_of_b(made: Series) -> str:
     return chosen if chosen in words.choosable(data_name) else made.metric
 
 
-def controls(made: Series, b: Series) -> None:
-    view, other, colour = st.columns([2, 3, 3], vertical_alignment="bottom")
+def controls(opened: Dataset, made: Series, b: Series) -> None:
+    view, other, colour = st.columns([2, 3, 5], vertical_alignment="bottom")
     with view:
         st.segmented_control("View", VIEWS, required=True, default=VIEWS[0], key="view", bind="query-params")
     with other:
@@ -57,35 +55,8 @@ def controls(made: Series, b: Series) -> None:
         )  # fmt: skip
     with colour:
         if state.widget("view") == "Points":
-            st.selectbox("Colour", list(pair_points.COLOURS), key="colour", bind="query-params")
-            state.report_ignored(colour=state.widget("colour"))
+            pair_points.colour_controls(opened)
     state.report_ignored(view=state.widget("view"), metric_b=words.label(b.metric))
-
-
-def differences(made: Series, b: Series) -> tuple[str, ...]:
-    """In words, what A and B do not share although they are compared; InputError for what never mixes."""
-    origins = [_origin("A", made), _origin("B", b)]
-    return agreement.check_comparable(origins, allow=("labels", "looks", "record", "metric"))
-
-
-def _origin(name: str, made: Series) -> agreement.Origin:
-    config = made.runs[0].config
-    return agreement.Origin(
-        name=name, fingerprint=config.fingerprint, labels=config.labels, looks=max(made.looks), record=config.record, metric=made.metric,
-        recipe=made.runs[0].recipe,
-    )  # fmt: skip
-
-
-def refused(made: Series, b: Series) -> bool:
-    """Says what differs; True where the two must not be compared at all."""
-    try:
-        for said in differences(made, b):
-            if not said.startswith("metric"):  # the axes say it
-                st.warning(said)
-    except InputError as error:
-        st.warning(str(error))
-        return True
-    return False
 
 
 def shared(made: Series, b: Series) -> np.ndarray:
@@ -118,7 +89,7 @@ def counts(opened: Dataset, made: Series, b: Series) -> None:
         shapes = state.keep_lasso(event.selection)
         ranges(made, b)
     with beside:
-        numbers.draw(data.agreement(made, b), made, b)
+        numbers.draw(numbers.measured(made, b), made, b)
     rows_a, rows_b, ids = joined(made, b)
     inside = ids[lasso.inside(shapes, made.score_N[rows_a], b.score_N[rows_b])] if shapes else np.zeros(0, np.int64)
     pair_selection.draw(opened, made, b, shapes, inside)

@@ -4,14 +4,31 @@ import numpy as np
 import pyarrow as pa
 import streamlit as st
 
-from learnability.charts import pairs
+from learnability.charts import pairs, style
 from learnability.charts.cells import jitter
+from learnability.config import planted
 from learnability.datasets import Dataset
-from ui import data, headline, listing, numbers, state, words
+from ui import data, disagreements, headline, listing, numbers, reviews, state, words
 from ui.series import Series, joined
 
+BOUND = {"bind": "query-params"}
 MAX_POINTS, SAMPLED = 60_000, 2_000
 MOST_GROUPS = 12
+
+
+def colour_controls(opened: Dataset) -> None:
+    """By what the points are coloured, and by which score or column."""
+    one, other = st.columns(2)
+    one.selectbox("Colour", list(COLOURS), key="colour", **BOUND)
+    names = columns(opened)
+    if state.widget("colour") == "Another score of A":
+        choices = words.choosable()
+        other.selectbox("of", choices, index=choices.index("suspicion"), format_func=words.label, key="score", **BOUND)
+    elif state.widget("colour") == "A column of the source" and names:
+        other.selectbox("of", names, key="column", **BOUND)
+    elif state.widget("colour") == "A column of the source":
+        other.caption("The source had no columns of its own.")
+    state.report_ignored(colour=state.widget("colour"))
 
 
 def draw(opened: Dataset, made: Series, b: Series) -> None:
@@ -20,7 +37,7 @@ def draw(opened: Dataset, made: Series, b: Series) -> None:
     x, y, across, up = made.score_N[rows_a], b.score_N[rows_b], made.cells, b.cells
     drawn = np.arange(len(ids))
     if len(ids) > MAX_POINTS:
-        furthest = np.argsort(-np.abs(x - y), kind="stable")[: SAMPLED // 4]
+        furthest = np.searchsorted(ids, disagreements.furthest(made, b, SAMPLED // 4))
         some = np.random.Generator(np.random.Philox(7)).choice(len(ids), SAMPLED - SAMPLED // 4, replace=False)
         drawn = np.union1d(furthest, some)
     groups, shade, title = COLOURS[state.widget("colour") or "Class"](opened, made, ids[drawn])
@@ -33,12 +50,13 @@ def draw(opened: Dataset, made: Series, b: Series) -> None:
         )  # fmt: skip
         st.plotly_chart(figure, key="points", alt=f"{len(drawn)} samples by their score for A and for B", config={"displaylogo": False})
         some = "" if len(drawn) == len(ids) else f" Shown are {len(drawn):,} of {len(ids):,}: a random choice and the largest differences."
+        webgl = " So many are drawn with WebGL; where the plot says that it is not supported, choose Counts."
         st.caption(
             f"Each dot is a sample, moved at random within its cell so that equal scores do not hide each other.{some} "
-            "Selecting is done in Counts."
+            f"Selecting is done in Counts.{webgl if len(drawn) > pairs.SVG_POINTS else ''}"
         )
     with beside:
-        numbers.draw(data.agreement(made, b), made, b)
+        numbers.draw(numbers.measured(made, b), made, b)
 
 
 def _by_class(opened: Dataset, made: Series, ids: np.ndarray):
@@ -50,18 +68,40 @@ def _by_taken_for(opened: Dataset, made: Series, ids: np.ndarray):
     return _grouped(["always right" if k < 0 else headline.class_name(opened, k) for k in taken]), None, ""
 
 
-def _by_suspicion(opened: Dataset, made: Series, ids: np.ndarray):
-    other = listing.other_score(state.current(), data.all_runs(opened.name), made.id, "suspicion")
-    return _one(opened, made, ids) if other is None else (None, other.of(ids), "label suspicion of A (higher = look first)")
+def _by_status(opened: Dataset, made: Series, ids: np.ndarray):
+    """Whether the label is the source's own, and what the review says of it."""
+    original = data.dataset(opened.name, opened.fingerprint).labels_N[ids]
+    planted_here = planted(opened.labels) is not None
+    changed = np.where(original != opened.labels_N[ids], "planted wrong" if planted_here else "changed by the review", "")
+    status = np.array([one.lower() for one in reviews.STATUS], object)[reviews.status_of(opened, ids)]
+    return _grouped([one or other for one, other in zip(changed, status, strict=True)]), None, ""
+
+
+def _by_score(opened: Dataset, made: Series, ids: np.ndarray):
+    """Any other score of A."""
+    metric = state.widget("score") or "suspicion"
+    other = listing.other_score(state.current(), data.all_runs(opened.name), made.id, metric)
+    return _one(opened, made, ids) if other is None else (None, other.of(ids), words.axis(metric, "A"))
 
 
 def _by_column(opened: Dataset, made: Series, ids: np.ndarray):
-    """The first column of words that the source had for its samples."""
+    """A column that the source had for its samples: numbers as shades, words as colours."""
+    names, table = columns(opened), data.samples(opened)
+    name = state.widget("column") if state.widget("column") in names else next(iter(names), None)
+    if name is None:
+        return _one(opened, made, ids)
+    values = table[name].take(pa.array(ids))
+    if pa.types.is_integer(values.type) or pa.types.is_floating(values.type):
+        return None, values.to_numpy(zero_copy_only=False).astype(float), style.plain(name)
+    return _grouped(["(none)" if value is None else str(value) for value in values.to_pylist()]), None, ""
+
+
+def columns(opened: Dataset) -> list[str]:
+    """Columns of the source that can colour: words and numbers."""
     table = data.samples(opened)
-    for name in table.column_names:
-        if name not in ("sample_id", "key", "hash", "split", "width", "height") and pa.types.is_string(table[name].type):
-            return _grouped([str(value) for value in table[name].take(pa.array(ids)).to_pylist()]), None, ""
-    return _one(opened, made, ids)
+    good = (pa.types.is_string, pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean)
+    return [name for name in table.column_names
+            if name not in ("sample_id", "key", "hash", "split") and any(is_one(table[name].type) for is_one in good)]  # fmt: skip
 
 
 def _one(opened: Dataset, made: Series, ids: np.ndarray):
@@ -71,7 +111,8 @@ def _one(opened: Dataset, made: Series, ids: np.ndarray):
 COLOURS = {
     "Class": _by_class,
     "Most often taken for, by A": _by_taken_for,
-    "Label suspicion of A": _by_suspicion,
+    "Label status": _by_status,
+    "Another score of A": _by_score,
     "A column of the source": _by_column,
     "One colour": _one,
 }

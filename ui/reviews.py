@@ -20,6 +20,9 @@ from ui.series import Series
 TAKEN = {"In at least half of the epochs": 0.5, "In any epoch": 0.0}  # how often a class must have been named to be counted
 
 
+STATUS = ("Undecided", "Kept", "Relabelled", "Dropped", "Unsure")  # 0, then as in review.VERDICTS
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Reviewed:
     """The log of a data set, and what it says of the samples of one version."""
@@ -73,6 +76,11 @@ def _reviewed(root: str, name: str, fingerprint8: str, length: int) -> Reviewed:
     resolved = review.resolve(found, data.identities(original))
     classes = review.class_choices(found, original.class_names)
     return Reviewed(log, resolved, review.progress(resolved, original), classes, found.tag_names, original)
+
+
+def status_of(opened: Dataset, sample_ids: np.ndarray) -> np.ndarray:
+    """What has been decided of each sample, as a place in STATUS."""
+    return reviewed(opened).resolved.codes[sample_ids]
 
 
 def suspects(scores: dict[str, Series | None]) -> Suspects | None:

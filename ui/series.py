@@ -1,4 +1,4 @@
-"""A series: one score of all samples of a run, or its mean over the runs of a group."""
+"""A series: one score of all samples of a run, or its mean over the seeds of a group."""
 
 import dataclasses
 import functools
@@ -6,13 +6,18 @@ import functools
 import numpy as np
 
 from learnability.charts.cells import Cells, cells
+from learnability.config import RunConfig
+from learnability.store import heldout
 from learnability.store.runs import Run
 from ui import words
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Series:
-    """score_N over the samples `sample_ids_N` (rising); score_RN has one row a run. `key` names it in caches."""
+    """score_N over the samples `sample_ids_N` (rising); score_RN has one row a seed. `key` names it in caches.
+
+    A seed is one run, or the folds of one seed: then each sample's score is that of the run which held it out.
+    """
 
     key: tuple
     id: str  # of the group or run
@@ -22,8 +27,9 @@ class Series:
     labels_N: np.ndarray  # -1: dropped in this label version
     score_RN: np.ndarray
     runs: tuple[Run, ...]
-    looks: tuple[int, ...]  # looks that each run's scores stand for
+    looks: tuple[int, ...]  # looks that each seed's scores stand for
     left_out: str | None  # which runs of the group do not count, and why
+    held_RN: tuple[np.ndarray, ...] | None = None  # with folds: which samples each of the runs held out
 
     @functools.cached_property
     def score_N(self) -> np.ndarray:
@@ -39,7 +45,24 @@ class Series:
 
     @property
     def seeds(self) -> int:
-        return len(self.runs)
+        return len(self.score_RN)
+
+    @property
+    def config(self) -> RunConfig:
+        """What its runs were asked to do, seed and fold aside."""
+        return self.runs[0].config
+
+    @property
+    def mode(self) -> str:
+        """How its samples were recorded: `train`, `eval`, `unknown`, or `held-out`."""
+        return "held-out" if self.held_RN is not None else self.config.record
+
+    def runs_of(self, sample_id: int) -> tuple[Run, ...]:
+        """The runs that a sample's score comes from: with folds those that held it out."""
+        row = int(self.rows(np.array([sample_id]))[0])
+        if self.held_RN is None or row < 0:
+            return self.runs
+        return tuple(run for run, held_N in zip(self.runs, self.held_RN, strict=True) if held_N[row])
 
     @functools.cached_property
     def cells(self) -> Cells:
@@ -99,21 +122,30 @@ def standing(easier: float, harder: float) -> str:
     return f"{side} than {share:.0f} % of the samples" if share <= 99 else f"{side} than {min(share, 99.9):.1f} % of the samples"
 
 
-def counted(runs: list[Run], looks: dict[str, int]) -> tuple[list[Run], str | None]:
-    """Which runs of a group make its mean: the whole ones; while there is none, those that came furthest.
+def counted(runs: list[Run], looks: dict[str, int]) -> tuple[list[list[Run]], str | None]:
+    """Which seeds of a group make its mean: the whole ones; while there is none, those that came furthest.
 
-    Scores over other numbers of epochs are other scores, so they are not averaged. `looks` lacks runs whose scores are damaged.
+    Scores over other numbers of epochs are other scores, so they are not averaged. With folds a seed is whole when all its folds
+    are. `looks` lacks runs whose scores are damaged.
     """
-    scored = [run for run in runs if looks.get(run.id, 0) > 0 and not run.problem]
-    if not scored:
+    came: list[tuple[list[Run], tuple[int, int]]] = []  # the scored runs of a seed, (how many, epochs)
+    for unit in heldout.units(runs):
+        scored = [run for run in unit if looks.get(run.id, 0) > 0 and not run.problem]
+        if scored:
+            came.append((scored, (len(scored), min(looks[run.id] for run in scored))))
+    if not came:
         return [], None
-    most = max(looks[run.id] for run in scored)
-    used = [run for run in scored if looks[run.id] == most]
-    others = [run for run in runs if run not in used]
-    if not others:
-        return used, None
-    why = {run.id: "damaged" if run.problem or run.id not in looks else f"{looks[run.id]} epochs" for run in others}
-    return used, f"Not in the mean: {', '.join(f'{run.label} ({why[run.id]})' for run in others)}."
+    most = max(reached for _, reached in came)
+    used = [unit for unit, reached in came if reached == most]
+    kept = {run.id for unit in used for run in unit}
+    others = [run for run in runs if run.id not in kept]
+    said = []
+    if others:
+        why = {run.id: "damaged" if run.problem or run.id not in looks else f"{looks[run.id]} epochs" for run in others}
+        said.append(f"Not in the mean: {', '.join(f'{run.label} ({why[run.id]})' for run in others)}.")
+    if (folds := runs[0].config.folds) and most[0] < folds:
+        said.append(f"{most[0]} of {folds} folds have scores so far: a sample that none of them held out has none.")
+    return used, " ".join(said) or None
 
 
 def joined(a: Series, b: Series) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -76,7 +76,7 @@ def _said(id: str, members: list[Run], recipe: str | None = None) -> str:
     return (
         data.name_of(id, members, recipe)
         if whole == len(members)
-        else f"{members[0].config.arch}: {len(members)} seeds, {whole} of them whole"
+        else f"{members[0].config.arch}: {len(members)} runs, {whole} of them whole"
     )
 
 

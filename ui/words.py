@@ -104,6 +104,11 @@ def number(value: float, metric: str | None = None) -> str:
     return f"{value:.2f}" if metric in SHARES else f"{value:.3f}" if metric in PLACES else f"{value:.3g}"
 
 
+def r(value: float | None) -> str:
+    """A correlation, a reliability or their ratio."""
+    return "unknown" if value is None or not np.isfinite(value) else f"{value:.2f}"
+
+
 def share(part: int, whole: int) -> str:
     return f"{part:,} ({100 * part / whole:.1f} %)" if whole else "0"
 
@@ -116,12 +121,25 @@ def megabytes(size: int) -> str:
     return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.0f} kB"
 
 
+def duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "time unknown"
+    return f"about {seconds / 3600:.1f} hours" if seconds > 5400 else f"about {max(seconds / 60, 1):.0f} min"
+
+
+def mode_line(mode: str) -> str:
+    """How samples were recorded: `recorded in train mode`."""
+    return "held-out: each sample scored by networks that never trained on it" if mode == "held-out" else f"recorded in {mode} mode"
+
+
 def recipe_line(config) -> str:
     """What a recipe asks for, in one line, for captions."""
     if config.origin is not None:
         by = "recorded by its owner's loop" if config.origin == "recorder" else "imported"
         return ", ".join([*[count(config.epochs, "look")] * bool(config.epochs), by, f"{config.record} mode", f"labels {config.labels}"])
     parts = [count(config.epochs, "epoch"), f"recorded in {config.record} mode", f"labels {config.labels}"]
+    if config.folds:
+        parts.append(f"held out in {config.folds} folds")
     if config.start:
         parts.append(f"on features {config.start}")
     if config.subset:

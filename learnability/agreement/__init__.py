@@ -33,7 +33,7 @@ from learnability.agreement.groups import (
     seeds_needed,
     spearman_brown,
 )
-from learnability.agreement.hard_for import EVERY, SOME, HardFor, hard_for, only
+from learnability.agreement.hard_for import EVERY, SOME, HardFor, hard_for, hit_shares, only
 from learnability.agreement.plain import to_json
 from learnability.agreement.seed_noise import QUADRANTS, Quadrants, benjamini_hochberg, hard_samples, level_removed, quadrants
 from learnability.agreement.shapes import Cells, Shape, WithinClass, cells, nontrivial, shape, within_class, within_class_correlation
@@ -80,6 +80,7 @@ __all__ = [
     "hard_for",
     "hard_samples",
     "hardest_overlap",
+    "hit_shares",
     "kendall_tau_b",
     "last_worthwhile_seed",
     "level_removed",

@@ -58,6 +58,13 @@ class HardFor:
         return self.place_N == self.places.index(place)
 
 
+def hit_shares(score_SN: np.ndarray, looks: Sequence[int]) -> np.ndarray:
+    """Learnability as hits over looks again, (S, N): stored in single precision, a half may lie just below the border of one half."""
+    score_SN, looks_S1 = as_scores(score_SN), np.array(looks, float)[:, None]
+    whole_SN = np.rint(score_SN * looks_S1) / looks_S1
+    return np.where(np.abs(whole_SN - score_SN) < 1e-6, whole_SN, score_SN)
+
+
 def hard_for(
     score_RN: np.ndarray,
     groups: Sequence[Group],

@@ -19,6 +19,30 @@ def sequential(dark: bool) -> list[list]:
     return [[i / (len(colours) - 1), colour] for i, colour in enumerate(colours)]
 
 
+def shade(value: float, dark: bool) -> str:
+    """The colour of a value in 0..1 on that scale, as `#RRGGBB`; values beyond are those of the ends."""
+    colours = ON_DARK if dark else ON_LIGHT
+    place = min(max(value, 0.0), 1.0) * (len(colours) - 1)
+    low = min(int(place), len(colours) - 2)
+    mixed = [round(a + (b - a) * (place - low)) for a, b in zip(_channels(colours[low]), _channels(colours[low + 1]), strict=True)]
+    return "#{:02X}{:02X}{:02X}".format(*mixed)
+
+
+def ink_on(fill: str) -> str:
+    """Black or white, whichever stands out more on `fill`: always at least 4.5 : 1."""
+    return "#000000" if _luminance(fill) > 0.179 else "#FFFFFF"
+
+
+def _luminance(colour: str) -> float:
+    """Relative luminance (WCAG 2)."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (channel / 255 for channel in _channels(colour))]
+    return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def _channels(colour: str) -> list[int]:
+    return [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+
+
 def middle_cut(text: str, limit: int = MAX_TEXT) -> str:
     """`text` in at most `limit` characters, cut in the middle, without line breaks and control characters."""
     text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(text))

@@ -8,6 +8,7 @@ import numpy as np
 
 from learnability import imports
 from learnability.commands.arguments import cache_of, command, print_json
+from learnability.commands.hardness import HELP, with_hard_for
 from learnability.errors import InputError
 from learnability.export import FORMATS, table_file
 from learnability.metrics import METRICS
@@ -42,6 +43,7 @@ def add(commands) -> None:
     own.add_argument("--column", metavar="COLUMN", help="import: the column with the score (default: the one named so, or the only one)")
     own.add_argument("--sentence", metavar="TEXT", help="import: what the score tells, for the screen")
     own.add_argument("--metrics", metavar="FILE.py", type=Path, help="make a score of every function in this file, which is run")
+    own.add_argument("--hard-for", action="store_true", help=HELP)
     own.add_argument("--json", action="store_true", help="for programs: a summary of each run's scores, or of what was imported")
 
 
@@ -54,15 +56,16 @@ def run(args) -> int:
     if args.json:
         print_json(_summary(found))
         return 0
+    content = with_hard_for(found, found.to_arrow()) if args.hard_for else found.to_arrow()
     if args.out is None:
-        sys.stdout.buffer.write(table_file(found.to_arrow(), "csv"))
+        sys.stdout.buffer.write(table_file(content, "csv"))
         return 0
     kind = args.out.suffix.removeprefix(".")
     if kind not in FORMATS:
         raise InputError(f"--out {args.out}: expected a name that ends in .parquet or .csv.")
     if not args.out.absolute().parent.is_dir():
         raise InputError(f"--out {args.out}: the folder {args.out.absolute().parent} does not exist. Make it first.")
-    write_file(args.out.absolute(), table_file(found.to_arrow(), kind, {"metric": found.metric, "recipe": found.recipe}))
+    write_file(args.out.absolute(), table_file(content, kind, {"metric": found.metric, "recipe": found.recipe}))
     print(f"{args.out}: {len(found.sample_ids_N):,} samples, {found.metric} of {', '.join(found.columns)}")
     return 0
 

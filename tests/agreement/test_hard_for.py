@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from learnability.agreement import EVERY, SOME, Group, hard_for, only, quadrants
+from learnability.agreement import EVERY, SOME, Group, hard_for, hit_shares, only, quadrants
 from learnability.errors import InputError
 
 E = 30
@@ -79,3 +79,10 @@ def test_an_unknown_place_is_refused():
     got = hard_for(np.random.default_rng(0).random((2, 50)), groups(1, 1), 1 / E, np.random.default_rng(1))
     with pytest.raises(InputError, match="every network"):
         got.rows("nobody")
+
+
+def test_single_precision_moves_no_sample_across_the_border():
+    score_SN = np.array([[10 / 12, 0.3, np.nan], [2 / 12, 1 / 3, 0.5]], np.float32)
+    whole_SN = hit_shares(score_SN, (12, 12))
+    assert score_SN.astype(float)[:, 0].mean() < 0.5 - 1e-9 and whole_SN[:, 0].mean() == 0.5
+    assert whole_SN[0, 1] == np.float32(0.3) and whole_SN[1, 1] == 4 / 12 and np.isnan(whole_SN[0, 2])

@@ -1,0 +1,116 @@
+"""How many epochs and seeds are enough: curves, what they come to, and the button for one more seed."""
+
+import numpy as np
+import streamlit as st
+
+from learnability import agreement
+from learnability.charts import reliability
+from learnability.store.runs import Run
+from ui import launch, listing, state, trust, words
+from ui.series import Series
+
+SEEDS = tuple(range(1, 11))
+QUIET = {"displayModeBar": False}
+
+
+def draw(found: list[Run], several: list[Series], names: list[str]) -> None:
+    """The section for these groups or runs; read at once where that is little, else when asked."""
+    if not trust.of_networks(several[0]):
+        return
+    st.subheader("How many epochs and seeds are enough?", anchor=False)
+    large = sum(map(trust.cost, several)) > trust.MOST_VALUES
+    if large and not state.widget("read-epochs"):
+        st.caption("These recordings are large: reading every epoch of them takes a while.")
+        st.button("Read them", key="ask-epochs", on_click=state.set_widget, args=("read-epochs", True))
+        return
+    measured = [trust.enough(made) for made in several]
+    left, right = st.columns(2, gap="large")
+    with left:
+        over_epochs(measured, names, several[0].metric)
+    with right:
+        over_seeds(measured, names)
+    more_seeds(found, several, names)
+
+
+def over_epochs(measured: list[agreement.Enough], names: list[str], metric: str) -> None:
+    curves = [
+        (f"{name}: {'two seeds' if one.S > 1 else 'with its own end (one seed)'}", one.looks,
+         one.reliability if one.S > 1 else one.final, one.enough if one.S > 1 else one.settled, one.S > 1)
+        for one, name in zip(measured, names, strict=True)
+    ]  # fmt: skip
+    said = [epochs_sentence(one, name) for one, name in zip(measured, names, strict=True)]
+    figure = reliability.epochs_figure(curves, title=f"correlation of {words.label(metric)}<br>(1 = the same order)")
+    st.plotly_chart(figure, key="enough-epochs", config=QUIET, alt=" ".join(said))
+    st.caption(
+        "The score over the first epochs alone. Solid: how far two seeds agree at that point; dotted, with one seed: how far it "
+        "agrees with its own end, which says when it stops moving and nothing of what another training would give. Circle: enough."
+    )
+    for line in said:
+        st.text(line)
+
+
+def over_seeds(measured: list[agreement.Enough], names: list[str]) -> None:
+    curves = []
+    for one, name in zip(measured, names, strict=True):
+        r = one.reliability[-1]
+        if np.isfinite(r) and r > 0:
+            known = [(step.k, step.measured) for step in one.seeds if step.measured is not None]
+            predicted = tuple(agreement.spearman_brown(r, k) for k in SEEDS)
+            curves.append((name, SEEDS, predicted, known, agreement.last_worthwhile_seed(r)))
+    said = [seeds_sentence(one.S, one.reliability[-1], name) for one, name in zip(measured, names, strict=True)]
+    if curves:
+        st.plotly_chart(reliability.seeds_figure(curves), key="enough-seeds", config=QUIET, alt=" ".join(said))
+        st.caption(
+            "Line: predicted from how far single seeds agree (Spearman-Brown). Cross: measured, with the seeds there are split in halves. "
+            "Circle: from here on one more seed adds less than 0.01."
+        )
+    for line in said:
+        st.text(line)
+
+
+def epochs_sentence(one: agreement.Enough, name: str) -> str:
+    E = one.looks[-1]
+    if one.S > 1 and one.enough is not None:
+        if one.enough == E:
+            return (
+                f"{name}: seeds agree still better from epoch to epoch; after {E} epochs at {words.r(one.reliability[-1])}. More may help."
+            )
+        return (
+            f"{name}: after {one.enough} epochs two seeds agree as far as after all {E} ({words.r(one.reliability[-1])}, within 0.01). "
+            "An early score says how fast a sample is learned, a late one also what is learned by heart."
+        )
+    if one.S == 1 and one.settled is not None:
+        moving = f"the score was still moving at the end of its {E} epochs; more may change it"
+        still = f"from {one.settled} epochs on the score hardly moves (it agrees with its own end at 0.99 or more)"
+        return f"{name}: {moving if one.settled == E else still}. Whether a second training would agree is unknown."
+    return f"{name}: not known, the score is the same for all samples."
+
+
+def seeds_sentence(S: int, r: float, name: str) -> str:
+    """What the seeds there are come to, and what one more would give."""
+    if S == 1:
+        return f"{name}: unknown with one seed. Train a second one: then this says how many are enough."
+    if not np.isfinite(r) or r <= 0:
+        return f"{name}: its {S} seeds do not agree ({words.r(r)}), so no number of seeds can be named."
+    enough, needed = agreement.last_worthwhile_seed(r), agreement.seeds_needed(r)
+    have, following = agreement.spearman_brown(r, S), agreement.spearman_brown(r, S + 1)
+    told = f"{name}: two seeds agree at {words.r(r)}. The mean of {S} is reliable to {words.r(have)}; one more gives {words.r(following)}"
+    told += "." if enough > S else ", hardly more."
+    return f"{told} 0.95 takes {words.count(needed, 'seed')}; from {words.count(enough, 'seed')} on one more adds less than 0.01."
+
+
+def more_seeds(found: list[Run], several: list[Series], names: list[str]) -> None:
+    """A button for each group that fills the launch form with its next seed."""
+    with st.container(horizontal=True):
+        for made, name in zip(several, names, strict=True):
+            one_more(found, made, f"Train one more seed of {name}", "enough")
+
+
+def one_more(found: list[Run], made: Series, label: str, place: str) -> None:
+    """Opens the launch form with the next seed; the command where the form cannot say what the recipe asks. `place`: of the page."""
+    seeds = [run.config.seed for run in found if run.config and run.group == made.runs[0].group]
+    following = max(seeds) + 1
+    if launch.can_ask(made.config):
+        st.button(label, key=f"more-{place}-{made.id}", on_click=launch.fill_from, args=(made.config, following))
+    else:
+        listing.command(made.config, [made.config.arch], first_seed=following)
