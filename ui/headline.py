@@ -33,13 +33,18 @@ def draw(title: str, page: str, made: Series | None = None, b: Series | None = N
                 st.caption(one.left_out)
 
 
+def basis(made: Series) -> list[str]:
+    """What a score was made of, in words."""
+    return ["imported, the same for every run"] if made.name == words.THEMSELVES else [made.epochs_line, words.mode_line(made.mode)]
+
+
 def rests_on(made: Series, b: Series | None) -> str:
     config = made.config
-    parts = [f"**A** {made.name}" if b else made.name, made.epochs_line, words.mode_line(made.mode), f"labels: {config.labels}"]
+    parts = [f"**A** {made.name}" if b else made.name, *basis(made), f"labels: {config.labels}"]
     parts += [f"recipe {config.recipe}", words.count(len(made.sample_ids_N), "sample")]
     said = " · ".join(parts)
     if b is not None:
-        said += f"  \n**B** {b.name} · {b.epochs_line} · {words.mode_line(b.mode)} · labels: {b.config.labels} · recipe {b.config.recipe}"
+        said += f"  \n**B** {b.name} · {' · '.join(basis(b))} · labels: {b.config.labels} · recipe {b.config.recipe}"
     return said
 
 

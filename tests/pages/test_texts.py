@@ -45,7 +45,7 @@ def test_an_imported_score_is_a_choice_on_every_page(texts, open_page, page):
     assert app.selectbox(key="metric").value == "reviews/human_entropy"
     assert "How much people disagreed." in said
     if page == "gallery":
-        assert "the samples themselves" in said and "hardest first" in said
+        assert "the samples themselves · imported, the same for every run" in said and "hardest first" in said
     if page == "sample":
         assert "human_entropy (imported)" in str(app.table[-1].value)
 
