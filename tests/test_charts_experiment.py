@@ -34,6 +34,7 @@ def test_differences_have_a_band_only_where_there_are_two_seeds():
     assert list(band.x) == [10, 20, 20, 10] and band.y == pytest.approx([7, 18, 12, 3])
     assert trace(figure, "the order: easy_first - random", "lines").y == pytest.approx([5, 15, 10])
     assert "above 0: the first did better" in figure.layout.yaxis.title.text
+    assert figure.layout.yaxis.range == pytest.approx((-26, 26)), "the dots fill the chart"
     alone = difference_figure(STEPS, [("x", (EASY - RANDOM)[:1], np.full(3, np.nan))])
     assert not [one for one in alone.data if one.fill == "toself"]
 

@@ -37,6 +37,7 @@ OWN = (
     "batch",
     "seed",
     "step",
+    "experiment",
 )  # of the URL
 FIELDS = {  # parameter of a pacing -> key, label, least, most, step, format
     "b": ("start", "In play at the start, share of the samples", 0.0, 1.0, 0.05),
@@ -181,7 +182,9 @@ def _length_controls(epochs: int, batch: int) -> tuple[int, int, int]:
 
 
 @st.cache_resource(max_entries=8, show_spinner="Ordering the samples ...", hash_funcs={Series: lambda made: made.key})
-def plan(made: Series, arm: str, balance: bool, direction: str, pacing: str, batch: int, epochs: int, seed: int, never: Series | None = None) -> Plan:
+def plan(
+    made: Series, arm: str, balance: bool, direction: str, pacing: str, batch: int, epochs: int, seed: int, never: Series | None = None
+) -> Plan:
     """InputError where batch and samples do not fit. Samples without a score, or dropped by the labels, are in no pool."""
     known = made.labels_N >= 0
     never_N = None if never is None else never.of(made.sample_ids_N) == 1

@@ -9,6 +9,7 @@ from learnability.datasets import Dataset
 from learnability.errors import LearnabilityError
 from learnability.experiments import Design, Proposal
 from learnability.experiments.design import RECIPE
+from learnability.store.paths import Cache
 from ui import curriculum_views, data, measured_results, state, words, working
 from ui.curriculum import Plan
 
@@ -83,7 +84,7 @@ def _recipe(config: RunConfig, plan: Plan) -> tuple[tuple[str, object], ...]:
 
 @st.cache_resource(max_entries=4, show_spinner="Ordering the samples ...", hash_funcs={Design: repr})
 def _proposed(root: str, design: Design, seen: tuple) -> Proposal:
-    return experiments.propose(data.Cache.at(root), design)
+    return experiments.propose(Cache.at(root), design)
 
 
 def _seen(name: str) -> tuple:

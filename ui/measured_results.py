@@ -80,9 +80,9 @@ def _live(name: str, id: str, drawn: int) -> None:
         st.warning("Some runs failed; the runs page says why.")
         st.text(", ".join(failed))
     _curves(results)
-    _table(results)
     for contrast in results.contrasts:
         st.text(contrast.sentence)
+    _table(results)
     st.caption(
         "Intervals: mean ± t · sd / √seeds of differences within a seed, 95 %. They speak of this network, data, length and recipe, and of "
         "seeds, not of other settings. The accuracy after the last update counts, never the best of some epochs."
@@ -131,7 +131,8 @@ def _table(results: Results) -> None:
             f"What it cost besides: the scores of the order, {scores.get('score')} of {scores.get('of')} "
             f"(seeds {scores.get('score_seeds')}), took {minutes:.1f} min of training."
         )
-    headline.downloads(lambda: _long(results), f"measured-{results.experiment.id}")
+    with st.popover("Download"):
+        headline.downloads(lambda: _long(results), f"measured-{results.experiment.id}")
 
 
 def _reached(time) -> str:

@@ -73,12 +73,14 @@ def difference_figure(step_E: np.ndarray, contrasts: Sequence[tuple[str, np.ndar
                        hovertemplate="%{y:+.2f} ± %{customdata:.2f} points<extra>" + name + "</extra>")
         )  # fmt: skip
     made = style.figure(traces, height, (10, 10, 30, 10))
+    known = [np.abs(difference_SE[~np.isnan(difference_SE)]).max(initial=0) for _, difference_SE, _ in contrasts]
+    reach = 130 * max(max(known, default=0), 0.005)  # the dots fill the chart; a band of few seeds may go beyond it
     made.add_hline(y=0, line=dict(color=style.OTHER, width=1))
     made.update_layout(
         showlegend=True,
         legend=style.legend_above(),
         xaxis=dict(title="updates done", range=[0, 1.03 * step_E[-1]], zeroline=False),
-        yaxis=dict(title="difference, percentage points (above 0: the first did better)", zeroline=False),
+        yaxis=dict(title="difference, percentage points (above 0: the first did better)", range=[-reach, reach], zeroline=False),
     )
     return made
 

@@ -160,8 +160,9 @@ def test_results_with_intervals_costs_and_words(waiting, open_page):
     fine(app.button(key="measure-launch").click().run())
     for run in experiments.experiment(waiting, "digits").all_runs:
         written(waiting, run.config, [0.4, 0.9 + 0.001 * run.config.seed])
-    app = fine(open_page("curriculum", epochs="2"))
+    app = fine(open_page("curriculum", epochs="2", experiment=experiments.experiment(waiting, "digits").id))
     text = said(app)
+    assert not app.warning, "a link to an experiment is understood"
     assert "The order (easy_first - random): +0.00 points after the last update, 95 % interval" in text
     assert "no difference is shown" in text and "min of training" in text and "not tuned for each" in text
     table = app.dataframe[-1].value
