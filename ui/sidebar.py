@@ -66,6 +66,9 @@ def _pair(found: list[Run], recipe: str) -> tuple[str, str | None, str]:
     metric = st.session_state["metric"]
     st.caption(f"{words.metric_named(metric).sentence} **{words.direction(metric).capitalize()}.**")
     state.report_ignored(a=a, b=b, metric=words.label(metric))
+    for said in words.damaged_scores(found[0].data):
+        st.warning("An imported score cannot be read:")
+        st.text(said)
     return a, b, metric
 
 

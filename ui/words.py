@@ -1,6 +1,5 @@
 """Scores, runs and samples in words: names, units, directions and numbers as every page writes them."""
 
-import contextlib
 import dataclasses
 
 import numpy as np
@@ -45,12 +44,24 @@ def choosable(data: str | None = None) -> list[str]:
 
 
 def imported_scores(data: str | None) -> list[str]:
-    """`<data set>/<score>` of each score that was made elsewhere; damaged ones are left out."""
+    """`<data set>/<score>` of each score that was made elsewhere and can be read."""
+    return [imported.spelled(data, name) for name, problem in _imported(data) if problem is None]
+
+
+def damaged_scores(data: str) -> list[str]:
+    """What is wrong with those that cannot."""
+    return [problem for _, problem in _imported(data) if problem is not None]
+
+
+def _imported(data: str | None) -> list[tuple[str, str | None]]:
+    """(name, what is wrong with it) of each score of a data set that was made elsewhere."""
     found = []
     for name in imported.names(Cache.at(), data) if data else ():
-        with contextlib.suppress(LearnabilityError):
+        try:
             imported.metric_of(Cache.at(), data, name)
-            found.append(imported.spelled(data, name))
+            found.append((name, None))
+        except LearnabilityError as error:
+            found.append((name, str(error)))
     return found
 
 

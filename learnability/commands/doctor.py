@@ -1,5 +1,6 @@
 """doctor: is this machine ready, is the cache whole, and what to do."""
 
+import contextlib
 import importlib.metadata
 import os
 import platform
@@ -8,6 +9,8 @@ import sys
 
 from learnability.commands.arguments import Bar, cache_of, command, print_json
 from learnability.errors import LearnabilityError
+from learnability.store import imported
+from learnability.store.datasets import open_dataset
 from learnability.store.features import features_problems
 from learnability.store.health import dataset_problems, run_problems
 from learnability.store.locks import hold
@@ -90,6 +93,9 @@ def _cache_problems(cache, repair: bool) -> list[str]:
             problems += dataset_problems(cache, name, version, bar)
             bar.close()
             problems += features_problems(cache, name, version)
+        if cache.imported_folder(name).is_dir():
+            with contextlib.suppress(LearnabilityError):  # a damaged version is told above
+                problems += imported.problems(cache, open_dataset(cache, name))
     for name in cache.run_data_names():
         for run_id in cache.run_ids(name):
             problems += run_problems(cache, name, run_id, repair)

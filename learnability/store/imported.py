@@ -6,7 +6,7 @@ A score is of the samples themselves (how much people disagree), or of each run 
 import dataclasses
 import datetime
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from learnability.config import FORMAT, checked_name
 from learnability.datasets import Dataset
-from learnability.errors import DamagedFile, InputError, NewerFormat, NotFound
+from learnability.errors import DamagedFile, InputError, LearnabilityError, NewerFormat, NotFound
 from learnability.metrics import METRICS, Metric
 from learnability.store.files import read_table, table_metadata, write_table
 from learnability.store.identity import identities
@@ -96,6 +96,15 @@ def _metric(path: Path, data: str, name: str, changed_ns: int) -> Metric:
 
 def _not_of_a_recording(*_):
     raise InputError("an imported score is not made of a recording: expected a metric of ours.")
+
+
+def problems(cache: Cache, dataset: Dataset) -> Iterator[str]:
+    """What is wrong with the scores of a data set that were made elsewhere, a sentence each."""
+    for name in names(cache, dataset.name):
+        try:
+            load(cache, dataset, name)
+        except LearnabilityError as error:
+            yield f"{error} Import it again: python -m learnability scores import FILE --data {dataset.name} --name {name}"
 
 
 def load(cache: Cache, dataset: Dataset, name: str, columns: Sequence[str] | None = None) -> Imported:

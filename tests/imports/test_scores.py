@@ -69,13 +69,15 @@ def test_names_of_our_metrics_and_paths_are_no_names_of_scores(digits, tmp_path)
         imported.metric_of(digits, "digits", "gone")
 
 
-def test_a_damaged_score_is_named(digits, tmp_path):
+def test_a_damaged_score_is_named(digits, tmp_path, capsys):
     table(tmp_path / "s.csv", [(open_dataset(digits, "digits").keys[0], 1)])
     import_score(digits, tmp_path / "s.csv", "digits", "own", "hard")
     path = digits.imported("digits", "own")
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(DamagedFile, match="own.parquet"):
         imported.metric_of(digits, "digits", "own")
+    assert main(["doctor", "--cache", str(digits.root)]) == 1
+    assert "own.parquet is damaged" in capsys.readouterr().out
 
 
 OWN = '''

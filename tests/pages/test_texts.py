@@ -1,5 +1,7 @@
 """Every page of a data set without pictures: a recorder's captions stand in their place, and an imported score is a score as any other."""
 
+import shutil
+
 import pytest
 
 from learnability import load_runs
@@ -48,6 +50,16 @@ def test_an_imported_score_is_a_choice_on_every_page(texts, open_page, page):
         assert "the samples themselves · imported, the same for every run" in said and "hardest first" in said
     if page == "sample":
         assert "human_entropy (imported)" in str(app.table[-1].value)
+
+
+def test_a_damaged_imported_score_is_said_and_costs_itself_alone(texts_root, tmp_path, monkeypatch, open_page):
+    shutil.copytree(texts_root, tmp_path / "cache")
+    path = tmp_path / "cache" / "imported" / "reviews" / "human_entropy.parquet"
+    path.write_bytes(path.read_bytes()[:-9])
+    monkeypatch.setenv("LEARNABILITY_CACHE", str(tmp_path / "cache"))
+    app = open_page("gallery")
+    assert "human_entropy.parquet is damaged" in shown(app)
+    assert "human_entropy (imported)" not in app.selectbox(key="metric").options
 
 
 def test_learnability_is_compared_with_an_imported_score(texts, open_page):
