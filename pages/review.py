@@ -49,7 +49,7 @@ def scored_part(part: str) -> None:
     if suspects is None:
         st.subheader("No suspicious labels yet", anchor=False)
         st.markdown("What is suspicious comes from training: from labels that a network does not come to believe.")
-        empty.no_scores(members, "suspicion") if members else empty.no_runs(now.data)
+        empty.no_scores(members, "suspicion") if members else empty.waiting_or_no_runs(now.data, found)
     elif part == ONE and state.url_value("selection") == review_audit.DRAWN:
         ids, said = review_audit.drawn(opened)
         listing.restrictions({"selection": said})
