@@ -1,9 +1,12 @@
 """Sentences as tiles in a real browser: their text stands there as it is, and a click shows it beside the grid."""
 
+import pytest
+
 from tests.browser.conftest import serving
 from tests.ui import made_texts
 
 
+@pytest.mark.soak  # the pages' own tests are the short form
 def test_tiles_of_a_data_set_without_pictures_show_their_texts(tmp_path, watched):
     root = made_texts.reviews(tmp_path / "cache").root
     with serving(root, tmp_path / "server.log") as address:
