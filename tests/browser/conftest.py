@@ -1,6 +1,5 @@
 """A dashboard server on a real cache, and a real Chromium that notes what must not happen."""
 
-import collections
 import contextlib
 import io
 import os
@@ -17,7 +16,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from learnability.store.runs import load_runs
 from tests.ui import made_cache
 from tests.ui.conftest import many_root  # noqa: F401
 
@@ -30,7 +28,8 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if Path(item.fspath).parent == Path(__file__).parent:
             item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.flaky(reruns=2))  # a busy machine starves a browser
+            if item.config.pluginmanager.hasplugin("rerunfailures"):
+                item.add_marker(pytest.mark.flaky(reruns=2))  # a busy machine starves a browser
 
 
 def start_server(cache_root: Path, log: Path) -> tuple[subprocess.Popen, str]:
@@ -70,15 +69,21 @@ def server(many_root, tmp_path_factory):  # noqa: F811
 
 
 @pytest.fixture(scope="session")
-def chromium():
+def launched():
+    """launched(*arguments) -> a Chromium with them."""
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
         pytest.skip("no Chromium: on Debian or Ubuntu apt-get install chromium")
     sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install -e '.[dev]'")
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield browser
-        browser.close()
+        yield lambda *arguments: playwright.chromium.launch(executable_path=path, args=[*ARGUMENTS, *arguments])
+
+
+@pytest.fixture(scope="session")
+def chromium(launched):
+    browser = launched()
+    yield browser
+    browser.close()
 
 
 class Watched:
@@ -112,6 +117,32 @@ class Watched:
         self.page.wait_for_function("!document.querySelector('[data-testid=stSkeleton], [data-stale=true]')", timeout=60_000)
         return self
 
+    def lasso(self, corners: list[tuple[float, float]]) -> int:
+        """Draws around an area of the pair plot, corners as shares of its width and height; how many samples the page then counts."""
+        page = self.page
+        page.wait_for_selector(".heatmaplayer image", timeout=30_000)
+        page.wait_for_timeout(500)
+        plot = page.locator(".js-plotly-plot:has(.heatmaplayer image) .nsewdrag").first
+        plot.evaluate("(plot) => plot.scrollIntoView({ block: 'center' })")
+        page.wait_for_timeout(200)
+        box = plot.bounding_box()
+        places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
+        page.mouse.move(*places[0])
+        page.mouse.down()
+        for place in [*places[1:], places[0]]:
+            page.mouse.move(*place, steps=6)
+        page.mouse.up()
+        page.get_by_text("samples selected").first.wait_for(timeout=30_000)
+        return self.still().selected()
+
+    def selected(self) -> int:
+        return int(self.page.get_by_text("samples selected").first.inner_text().split()[0].replace(",", ""))
+
+    def tile_ids(self, place: str = "gallery") -> list[int]:
+        """Samples of a grid on the page."""
+        names = self.page.locator(f".st-key-{place} .tile").evaluate_all("all => all.map((one) => one.getAttribute('aria-label'))")
+        return [int(name.split(",")[0].removeprefix("sample ")) for name in names]
+
     def colours(self, selector: str) -> int:
         """Distinct colours of an element as it is painted; a blank one has few."""
         return len(np.unique(self.pixels(selector).reshape(-1, 3), axis=0))
@@ -135,13 +166,6 @@ def watched(chromium):
     for one in made:
         one.context.close()
         assert not one.wrong, one.wrong
-
-
-def groups(cache_root: Path) -> list[str]:
-    """Ids of the groups of digits, those with most runs first."""
-    runs = [run for run in load_runs(made_cache.Cache(cache_root), "digits") if run.config and not run.partial]
-    counted = collections.Counter(run.group for run in runs)
-    return [id for id, _ in counted.most_common()]
 
 
 def group(cache_root: Path, arch: str) -> str:

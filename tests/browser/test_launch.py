@@ -90,8 +90,6 @@ def test_three_runs_outlive_the_server_and_a_stopped_one_ends_with_the_same_byte
         page.get_by_role("button", name="Resume", exact=True).wait_for(timeout=30_000)
         again.still()
         page.get_by_role("button", name="Resume", exact=True).click()
-        page.wait_for_timeout(8000)
-        page.screenshot(path="/tmp/exp/resume.png", timeout=100000)
         until(lambda: jobs.state(digits, "digits", first).state in ("queued", "running", "done"), 60, "the resume")
         for name in names[1:]:
             until(lambda name=name: jobs.stop(digits, "digits", name) or load_run(digits, "digits", name).state == "done", 5, "a stop")
