@@ -93,6 +93,8 @@ class Recorder:
             logits, labels = checked_batch(logits, labels)
             self._check_classes(logits.shape[1])
             ids = self._numbers(ids)
+            if ids.is_floating_point():
+                raise InputError(f"ids of {ids.dtype}: expected whole numbers, the rows of the samples, or their keys.")
             if ids.shape != labels.shape:
                 raise InputError(f"{len(ids)} ids for {len(logits)} rows of logits: expected one each.")
             if self._run is None and ranks.rank() == 0:

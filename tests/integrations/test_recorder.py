@@ -104,6 +104,7 @@ def test_duplicates_and_gaps_are_counted_and_told(tmp_path, capsys):
         (([0], [[1.0]], [0]), r"torch.stack\(\(0 \* z, z\), 1\)"),
         (([0], [[1.0, 2.0]], [0]), "logits of 2 classes: expected 3"),
         (([0, 1], [[1.0, 2.0, 3.0]], [0]), "2 ids for 1 rows"),
+        (([0.5], [[1.0, 2.0, 3.0]], [0]), "ids of torch.float64: expected whole numbers"),
         (([0], [[1.0, 2.0, 3.0]], [0, 1]), r"labels \(2,\): expected \(1,\)"),
         ((["fox"], [[1.0, 2.0, 3.0]], [0]), "key 'fox': expected one of the 5 keys"),
     ],
