@@ -43,7 +43,7 @@ def table(runs: list) -> None:
     }
     shown = st.column_config.NumberColumn(format="%.1f", help="At the last committed epoch")
     st.dataframe(
-        pa.table(columns), hide_index=True, key="runs-table", height="content",
+        pa.table(columns), hide_index=True, key="runs-table", height="content", placeholder="",
         column_config={"Train accuracy, %": shown, "Test accuracy, %": shown, "Seconds an epoch": shown},
     )  # fmt: skip
 
