@@ -14,6 +14,7 @@ from learnability.commands import (
     doctor,
     export,
     imports,
+    merge,
     paper,
     prepare,
     report,
@@ -29,7 +30,7 @@ from learnability.commands import (
 from learnability.errors import InputError, LearnabilityError, NotFound
 
 COMMANDS = (
-    prepare, train, runs, stop, resume, delete, scores, agreement, review, audit, report, paper, curriculum, imports,
+    prepare, train, runs, stop, resume, delete, scores, agreement, review, audit, report, paper, curriculum, imports, merge,
     export, doctor, architectures, worker, trainer,
 )  # fmt: skip
 
