@@ -36,7 +36,7 @@ def accuracy_figure(
     if target is not None:
         made.add_hline(y=100 * target, line=dict(color=style.OTHER, width=1, dash="dot"))
         made.add_annotation(
-            x=1, xref="x domain", y=100 * target, text=f"{100 * target:.1f} %", showarrow=False, xanchor="right", yanchor="bottom"
+            x=0, xref="x domain", y=100 * target, text=f"{100 * target:.1f} %", showarrow=False, xanchor="left", yanchor="bottom"
         )
     made.update_layout(
         showlegend=True,
