@@ -313,6 +313,7 @@ def test_tags_are_given_beside_verdicts(own_many, open_page):
 def test_hostile_classes_can_be_reviewed_and_stay_text(tmp_path, monkeypatch, open_page):
     monkeypatch.setenv("LEARNABILITY_CACHE", str(tmp_path / "cache"))
     cache = made_cache.hostile(tmp_path / "cache")
+    before = len(review.read_log(cache, "hostile").actions)
     app = fine(open_page("review"))
     press(app, "keep")
     fine(app.button(key=f"relabel-1-queue-{current(app)}").click().run())
@@ -325,7 +326,7 @@ def test_hostile_classes_can_be_reviewed_and_stay_text(tmp_path, monkeypatch, op
             for element in app.get(kind):
                 text = f"{getattr(element, 'value', '')} {getattr(element, 'label', '')} {getattr(element, 'help', '')}"
                 assert not {"onerror", "**bold**", "<b>"} & set(text.split()) and "onerror" not in text, (part, kind, text)
-    assert [action.verdict for action in review.read_log(cache, "hostile").actions] == ["keep", "relabel", "relabel"]
+    assert [action.verdict for action in review.read_log(cache, "hostile").actions[before:]] == ["keep", "relabel", "relabel"]
 
 
 # the parts that decide what is shown
