@@ -16,6 +16,7 @@ from learnability.errors import InputError, Locked, NonFinite
 from learnability.integrations.notes import KEPT
 from learnability.recording import SIGNALS
 from learnability.store.datasets import label_versions, open_dataset
+from learnability.store.locks import hold, run_lock
 from learnability.store.paths import Cache
 from learnability.store.runs import load_recording, load_run, load_runs
 from learnability.training.recorder import Recorder as Inner
@@ -298,21 +299,19 @@ def test_killed_in_an_epoch_it_goes_on_from_its_owners_checkpoint_and_two_ranks_
     assert [look["duplicates"] for look in found["ranks"].looks] == [0] * 5
 
 
-def test_another_process_cannot_write_the_same_run(tmp_path):
+def test_a_run_that_somebody_else_holds_is_neither_written_nor_stopped_from_here(tmp_path):
     mine = recorder(tmp_path)
     mine.update(range(5), logits(0), LABELS)
     mine.end_look()
     assert mine.state_dict()["looks"] == 1  # what a checkpoint names is on disk
-    code = (
-        "import learnability, numpy as np\n"
-        f"r = learnability.Recorder('zoo', 'net', {KEYS!r}, {LABELS.tolist()!r}, ['x', 'y', 'z'], cache={str(tmp_path / 'cache')!r})\n"
-        "r.update(range(5), np.zeros((5, 3), 'f4'), [0, 1, 2, 0, 1])"
-    )
-    outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
-    assert Locked.__name__ in outcome.stderr and "in use by process" in outcome.stderr
-    assert only_run(tmp_path).looks == 1
+    run = only_run(tmp_path)
     with pytest.raises(InputError, match="at work in its owner's own loop"):
-        jobs.stop(Cache(tmp_path / "cache"), "zoo", only_run(tmp_path).id)
+        jobs.stop(Cache(tmp_path / "cache"), "zoo", run.id)
+    mine.close("for the other one")
+    with hold(Cache(tmp_path / "cache"), run_lock("zoo", run.id)):
+        with pytest.raises(Locked, match="in use by process"):
+            recorder(tmp_path).update(range(5), logits(1), LABELS)
+    assert only_run(tmp_path).looks == 1
 
 
 def test_with_ids_yields_rows_of_the_whole_also_from_a_part_and_from_dicts():
