@@ -40,6 +40,6 @@ def test_the_commands_of_the_page_do_what_it_says(tmp_path, monkeypatch, capsys)
         arch: sum(run.config.arch == arch for run in runs)
         for arch in ("torchvision:resnet18", "timm:test_resnet", "small", "linear", "mlp")
     }
-    assert count == {"torchvision:resnet18": 1, "timm:test_resnet": 1, "small": 1, "linear": 10, "mlp": 10}
+    assert count == {"torchvision:resnet18": 1, "timm:test_resnet": 1, "small": 1, "linear": 5, "mlp": 5}
     starts = {run.config.start for run in runs}
     assert len(starts - {None}) == 1 and len({run.recipe for run in runs if run.config.start}) == 1

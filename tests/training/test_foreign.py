@@ -41,7 +41,6 @@ def recorded(toy, config) -> dict[str, bytes]:
     ("spec", "channels", "side", "parameters"),
     [
         ("torchvision:resnet18", 3, 32, 11_181_642),  # 11,689,512 with 1000 classes: resnet18's known count, less 990 x 513
-        ("torchvision:resnet18", 1, 32, 11_181_642 - 2 * 64 * 49),
         ("torchvision:shufflenet_v2_x0_5", 1, 32, None),
         ("timm:test_resnet", 1, 32, None),
         ("timm:test_vit", 3, 48, None),  # made for 160 x 160: its positions are laid out anew
@@ -59,7 +58,7 @@ def test_a_library_model_gets_our_classes_channels_and_size_and_its_head_runs_in
 
 
 def test_first_weights_depend_on_the_seed_alone():
-    one, two, other = (build("torchvision:shufflenet_v2_x0_5", 5, 1, seed=seed).state_dict() for seed in (3, 3, 4))
+    one, two, other = (build("timm:test_resnet", 5, 1, seed=seed).state_dict() for seed in (3, 3, 4))
     assert all(torch.equal(one[name], two[name]) for name in one) and not torch.equal(one["fc.weight"], other["fc.weight"])
 
 
