@@ -13,7 +13,7 @@ ENVIRONMENT = {"torch": "none", "device": "cpu", "device_name": "none", "cpu": "
 STEPS = 2  # an epoch
 
 
-def train(config, cache, device, threads, progress, stop, restart):
+def train(config, cache, device, threads, progress, stop, restart, pictures=None):
     """As learnability.training.run.train."""
     step, ids = misdeeds.Step(config.arch), np.arange(config.subset)
     with stop_on_signals(stop) as asked:
