@@ -44,7 +44,7 @@ with left:
     one_sample.duplicates(opened, sample_id)
 with right:
     review_verdicts.verdict_bar(opened, [sample_id], "sample", keys=True)
-    shortcuts.shortcuts(review_verdicts.letters(f"sample-{sample_id}") | {"ArrowLeft": "previous", "ArrowRight": "next"})
+    shortcuts.shortcuts(review_verdicts.letters("sample") | {"ArrowLeft": "previous", "ArrowRight": "next"})
     st.subheader("What the networks predicted", anchor=False)
     details.strip(opened, several, sample_id, "strip")
     one_sample.trajectories(opened, several, sample_id)

@@ -73,8 +73,8 @@ def draw(opened: Dataset, found: reviews.Suspects, ids: np.ndarray) -> None:
         turning(place, len(left_ids), before, after)
         review_verdicts.plain_buttons(st, opened, target, True)
         review_verdicts.undo_button(st, opened, done, target.suffix, True)
-    takes = {str(number): f"relabel-{number}-{target.suffix}" for number in range(1, 10)}
-    shortcuts.shortcuts(review_verdicts.letters(target.suffix) | takes | {"ArrowLeft": f"before-{before}", "ArrowRight": f"after-{after}"})
+    takes = {str(number): f"relabel-{number}-queue-" for number in range(1, MOST + 1)}
+    shortcuts.shortcuts(review_verdicts.letters("queue") | takes | {"ArrowLeft": "before-", "ArrowRight": "after-"})
     review_verdicts.told()
     seen, decide, evidence = st.columns([35, 33, 36], gap="medium")
     with seen:

@@ -83,9 +83,9 @@ def undo_button(row, opened: Dataset, done: reviews.Reviewed, suffix: str, keys:
     row.button(label, key=f"undo-{suffix}", help=said, disabled=last is None, icon=":material/undo:", **to)
 
 
-def letters(suffix: str) -> dict[str, str]:
-    """The keys of these buttons, for `shortcuts`."""
-    return {letter.lower(): f"{verdict}-{suffix}" for verdict, _, letter, _ in BUTTONS} | {"u": f"undo-{suffix}"}
+def letters(place: str) -> dict[str, str]:
+    """The keys of the buttons of a place, for `shortcuts`."""
+    return {letter.lower(): f"{verdict}-{place}-" for verdict, _, letter, _ in BUTTONS} | {"u": f"undo-{place}-"}
 
 
 def class_box(opened: Dataset, done: reviews.Reviewed, target: Target) -> None:
