@@ -2,8 +2,7 @@
 
     LEARNABILITY_PICTURES=<cache with trained runs of digits> python -m pytest tests/browser -k pictures
 
-makes them from a copy of that cache and keeps them in docs/images. Without it the light ones are made of the tests' own cache, and
-none is kept.
+makes them from a copy of that cache and keeps them in docs/images; without it they are skipped.
 """
 
 import os
@@ -21,17 +20,18 @@ from tests.browser.conftest import ROOT, group, serving
 
 IMAGES = ROOT / "docs" / "images"
 TRAINED = os.environ.get("LEARNABILITY_PICTURES")
-SCHEMES = ("light", "dark") if TRAINED else ("light",)
+SCHEMES = ("light", "dark")
+pytestmark = pytest.mark.skipif(not TRAINED, reason="made when LEARNABILITY_PICTURES names a cache")
 
 
 @pytest.fixture(scope="module")
-def shown(many_root, tmp_path_factory):
+def shown(tmp_path_factory):
     """(address, cache, folder for the pictures)."""
     top = tmp_path_factory.mktemp("pictures")
-    shutil.copytree(TRAINED or many_root, top / "cache")
+    shutil.copytree(TRAINED, top / "cache")
     IMAGES.mkdir(parents=True, exist_ok=True)
     with serving(top / "cache", top / "server.log") as address:
-        yield address, Cache(top / "cache"), IMAGES if TRAINED else top
+        yield address, Cache(top / "cache"), IMAGES
 
 
 def take(seen, folder: Path, name: str, scheme: str) -> None:
