@@ -6,6 +6,7 @@ It keeps its own checkpoint after every look and goes on from it where there is 
 import argparse
 import os
 import signal
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,9 @@ def of_rank(rank: int, ranks: int, cache: Path, folder: Path) -> None:
     dist.init_process_group("gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=ranks)
     torch.set_num_threads(1)
     loop(cache, folder, start_rank=rank, ranks=ranks)
-    dist.destroy_process_group()
+    dist.barrier()
+    sys.stderr.flush()
+    os._exit(0)  # gloo's threads sometimes abort a process that ends in the ordinary way
 
 
 if __name__ == "__main__":
