@@ -32,10 +32,15 @@ def shown(page) -> int:
 
 
 def gone(page, sample_id: int) -> None:
-    """Waits until the next sample stands alone."""
+    """Waits until the next sample stands alone, from its first button to its last."""
     page.wait_for_function(
-        "([shown, old]) => { const all = document.querySelectorAll(shown); return all.length === 1 && !all[0].matches(old) }",
-        arg=[SHOWN, f".st-key-keep-queue-{sample_id}"],
+        """([shown, old]) => {
+          const of = (kind) => [...document.querySelectorAll(shown.replace("keep", kind))]
+            .map((element) => /queue-([0-9]+)/.exec(element.className)[1])
+          const [keep, take] = [of("keep"), of("relabel-1")]
+          return keep.length === 1 && take.length === 1 && keep[0] === take[0] && keep[0] !== old
+        }""",
+        arg=[SHOWN, str(sample_id)],
         timeout=60_000,
     )
 
