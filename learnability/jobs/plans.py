@@ -33,7 +33,7 @@ def presets(cache: Cache, data: str, device: str = "auto", **fields) -> dict[str
     """
     archs = tuple(ARCHITECTURES)
     return {
-        "quick": plan_for_budget(cache, data, QUICK_S, device, title="Quick look", most_epochs=12, most_seeds=1, **fields),
+        "quick": plan_for_budget(cache, data, QUICK_S, device, title="Quick look", most_epochs=8, most_seeds=1, **fields),
         "overnight": plan_for_budget(cache, data, NIGHT_S, device, title="Overnight", most_epochs=60, **fields),
         "paper": planned(cache, data, "Paper", archs, 3, 30, None, device, "Three architectures with three seeds each.", **fields),
     }

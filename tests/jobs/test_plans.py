@@ -116,7 +116,7 @@ def test_presets(place):
     paper = found["paper"]
     assert (len(paper.configs), paper.seeds, len(paper.archs), paper.epochs) == (9, 3, 3, 30)
     assert (found["quick"].archs, found["quick"].seeds) == (paper.archs, 1)
-    assert found["quick"].epochs == 12
+    assert found["quick"].epochs == 8
     assert found["overnight"].epochs == 60
     assert found["quick"].estimate.basis == "unknown until the first epoch"
     with pytest.raises(NotFound):
