@@ -41,7 +41,7 @@ TARGETS = {  # row -> ms at 50,000 samples, ms at 1.28 M
     "next sheet of the gallery": (300, 800),
 }
 MEMORY = 400  # MB
-PATIENCE = 60_000  # ms; then the measurement is given up
+PATIENCE = 240_000  # ms; then the measurement is given up. Twenty browsers share the cores with their server
 CLOCK = """
 window.clock = {
   still: () => document.querySelector("[data-testid=stApp]")?.dataset.testScriptState === "notRunning"

@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from learnability.charts import distributions
-from ui import data, details, empty, gallery, headline, listing, reliability, state, words
+from ui import data, details, empty, gallery, headline, listing, reliability, scored, state, words
 
 now, found = empty.chosen()
 run = next((run for run in found if run.recipe == now.recipe and run.config), None)
@@ -60,7 +60,7 @@ def spread(made) -> None:
     with left:
         st.subheader(f"How {words.label(made.metric)} is spread", anchor=False)
         st.plotly_chart(
-            data.histogram_figure(made), key="spread", config={"displayModeBar": False}, alt=f"Histogram of {words.label(made.metric)}"
+            scored.histogram_figure(made), key="spread", config={"displayModeBar": False}, alt=f"Histogram of {words.label(made.metric)}"
         )
         if made.metric in words.SHARES:
             zero, one = int((known == 0).sum()), int((known == 1).sum())

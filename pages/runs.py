@@ -7,7 +7,7 @@ import streamlit as st
 from learnability import jobs
 from learnability.charts import looks
 from learnability.errors import LearnabilityError
-from ui import data, empty, headline, recipes, state, words, working
+from ui import data, empty, headline, recipes, recorded, state, words, working
 
 now, found = empty.chosen()
 headline.draw("Runs", "runs")
@@ -18,7 +18,7 @@ if not found:
 
 def last(run, field: str) -> float | None:
     try:
-        told = data.looks_of(run) if run.looks and not run.problem else []
+        told = recorded.looks_of(run) if run.looks and not run.problem else []
     except LearnabilityError:
         return None
     return told[-1].get(field) if told else None
@@ -38,7 +38,7 @@ def table(runs: list) -> None:
         "Train accuracy, %": [percent(last(run, "accuracy")) for run in runs],
         "Test accuracy, %": [percent(last(run, "test_accuracy")) for run in runs],
         "Seconds an epoch": [last(run, "seconds") for run in runs],
-        "Disk": [words.megabytes(data.disk_used(run)) for run in runs],
+        "Disk": [words.megabytes(recorded.disk_used(run)) for run in runs],
         "Reason or note": [(run.id in told and told[run.id].reason) or (run.head and run.head.note) or "" for run in runs],
     }
     shown = st.column_config.NumberColumn(format="%.1f", help="At the last committed epoch")
@@ -61,7 +61,7 @@ def curves(runs: list) -> None:
     ):
         lines = []
         for run in with_looks:
-            told = data.looks_of(run)
+            told = recorded.looks_of(run)
             values = np.array([np.nan if one.get(field) is None else one[field] for one in told], float)
             lines.append((run.label, np.arange(len(told)), values))
         with column:
@@ -102,7 +102,7 @@ def configs(runs: list) -> None:
 
 
 table(found)
-total = sum(data.disk_used(run) for run in found)
+total = sum(recorded.disk_used(run) for run in found)
 st.caption(
     f"{words.count(len(found), 'run')}, {words.megabytes(total)} on disk. A run that was interrupted goes on where its checkpoint stands."
 )

@@ -14,7 +14,7 @@ from learnability.metrics import METRICS
 from learnability.store import scores
 from learnability.store.paths import Cache
 from learnability.store.runs import Run
-from ui import data, details, listing, state, words
+from ui import data, details, listing, scored, state, words
 from ui.series import Series, standing
 
 STEPS = 4096  # values kept of a score
@@ -52,8 +52,8 @@ def of_sample(
     """(metric, value, where it stands in words) of those of the metrics that the runs have; names of classes are left out."""
     metrics = [metric for metric in metrics if words.metric_named(metric).easy_is != "none"]
     spreads, values = {}, {}
-    if len(made.sample_ids_N) > data.LARGE and len(made.runs) == len(made.score_RN):
-        root, tokens = str(data.cache().root), tuple((run.data, run.id, data.scores_token(run)) for run in made.runs)
+    if len(made.sample_ids_N) > scored.LARGE and len(made.runs) == len(made.score_RN):
+        root, tokens = str(data.cache().root), tuple((run.data, run.id, scored.scores_token(run)) for run in made.runs)
         spreads, values = spread(root, tokens), _row(root, tokens, sample_id)
     told = []
     for metric in metrics:

@@ -6,7 +6,7 @@ import streamlit as st
 from learnability.charts import looks
 from learnability.datasets import Dataset
 from learnability.errors import LearnabilityError
-from ui import data, gallery, headline, pictures, review_verdicts, words
+from ui import data, gallery, headline, pictures, recorded, review_verdicts, words
 from ui.series import Series
 
 
@@ -71,7 +71,7 @@ def strip(opened: Dataset, several: list[Series], sample_id: int, key: str) -> N
     names, rows, label = [], [], int(opened.labels_N[sample_id])
     for run in runs.values():
         try:
-            found = data.trajectory(run, sample_id)
+            found = recorded.trajectory(run, sample_id)
         except LearnabilityError as error:
             st.text(f"{run.label}: {error}")
             continue

@@ -4,7 +4,7 @@ import streamlit as st
 
 from learnability.errors import LearnabilityError
 from learnability.store.runs import Run
-from ui import data, launch, state, words
+from ui import data, launch, scored, state, words
 from ui.series import Series
 
 FIRST_RUNS = "python -m learnability train --data {data} --arch resnet20 vgg16 mobilenet"
@@ -56,7 +56,7 @@ def series_or_stop(now: state.State, found: list[Run], id: str | None, title: st
     metric = metric or now.metric
     members = data.choices(found).get(id, [])
     try:
-        made = data.series(now.data, id, members, metric) if members else None
+        made = scored.series(now.data, id, members, metric) if members else None
     except LearnabilityError as error:
         st.title(title, anchor=False)
         broken("The scores of this run cannot be read", error)

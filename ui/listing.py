@@ -9,14 +9,14 @@ from learnability.agreement import QUADRANTS
 from learnability.datasets import Dataset
 from learnability.errors import LearnabilityError
 from learnability.store.runs import Run
-from ui import data, headline, lasso, numbers, order, state, words
+from ui import data, headline, lasso, numbers, order, scored, state, words
 from ui.series import Series
 
 
 def other_score(now: state.State, found: list[Run], id: str, metric: str) -> Series | None:
     """Another score of the same group or run, or None where there is none."""
     try:
-        return data.series(now.data, id, data.choices(found).get(id, []), metric)
+        return scored.series(now.data, id, data.choices(found).get(id, []), metric)
     except LearnabilityError:
         return None
 
@@ -25,7 +25,7 @@ def ordered(now: state.State, found: list[Run], made: Series, which: str) -> np.
     """Sample ids in the order asked for."""
     aum = other_score(now, found, made.id, "aum")
     never = other_score(now, found, made.id, "never_learned") if made.metric == "forgetting_events" else None
-    return data.ordered(made, which, aum, never)
+    return scored.ordered(made, which, aum, never)
 
 
 def written(opened: Dataset, made: Series | None, sample_ids: list[int], b: Series | None = None) -> tuple[list[str], list[list[str]]]:

@@ -9,7 +9,7 @@ from learnability.datasets import Dataset
 from learnability.errors import LearnabilityError
 from learnability.metrics import METRICS
 from learnability.store.runs import Run
-from ui import all_scores, data, details, gallery, headline, listing, pictures, state, words
+from ui import all_scores, data, details, gallery, headline, listing, pictures, recorded, state, words
 from ui.series import Series
 
 QUIET = {"displayModeBar": False}
@@ -60,7 +60,7 @@ def trajectories(opened: Dataset, several: list[Series], sample_id: int) -> None
     found: list[tuple[Run, dict, tuple[int, int]]] = []
     for run, looks_like in [(run, (side, seed)) for side, made in enumerate(several) for seed, run in enumerate(made.runs_of(sample_id))]:
         try:
-            found.append((run, data.trajectory(run, sample_id), looks_like))
+            found.append((run, recorded.trajectory(run, sample_id), looks_like))
         except LearnabilityError as error:
             st.text(f"{run.label}: {error}")
     for signal, title in (("loss", "loss, nats (lower = easier)"), ("margin", "margin, logits (higher = easier)")):
@@ -69,7 +69,7 @@ def trajectories(opened: Dataset, several: list[Series], sample_id: int) -> None
             continue
         E = max(len(told[signal]) for _, told, _ in having)
         lines = [(run.label, _stretched(told[signal], E), looks_like) for run, told, looks_like in having]
-        band = data.class_band(having[0][0], signal, int(having[0][1]["label"]))
+        band = recorded.class_band(having[0][0], signal, int(having[0][1]["label"]))
         band = None if band is None else tuple(_stretched(part, E) for part in band)
         figure = looks.trajectory_figure(np.arange(E), lines, band, title=title)
         st.plotly_chart(figure, key=f"{signal}-trajectory", config=QUIET, alt=f"{title} of sample {sample_id} by epoch")
@@ -96,13 +96,13 @@ def every_score(now: state.State, found: list[Run], made: Series, sample_id: int
 
 def neighbours(opened: Dataset, made: Series, sample_id: int) -> None:
     """The twelve nearest samples in a network's last features, with labels and scores."""
-    run = next((run for run in made.runs if data.has_features(run)), None)
+    run = next((run for run in made.runs if recorded.has_features(run)), None)
     if run is None:
         ours = any(run.config.origin is None for run in made.runs)
         when = "appear when a run is done: it then keeps" if ours else "need a run trained here: it keeps"
         st.caption(f"Nearest neighbours {when} the features of every sample.")
         return
-    near = data.nearest(run, opened, sample_id)
+    near = recorded.nearest(run, opened, sample_id)
     if near is None:
         st.caption(f"{run.label} does not hold this sample.")
         return

@@ -6,7 +6,7 @@ import streamlit as st
 from learnability.config import ARCHITECTURES
 from learnability.datasets import Dataset
 from learnability.store.runs import Run
-from ui import data, lasso, listing, numbers, pair_points, pair_selection, state, words
+from ui import data, lasso, listing, numbers, pair_points, pair_selection, scored, state, words
 from ui.series import Series, joined
 
 VIEWS = ("Counts", "Points")
@@ -82,7 +82,7 @@ def counts(opened: Dataset, made: Series, b: Series) -> None:
     key, outline = state.pair_plot((made.key, b.key))
     plot, beside = st.columns([7, 4], gap="large")
     with plot:
-        figure = data.counts_figure(made, b, st.context.theme.type == "dark", outline)
+        figure = scored.counts_figure(made, b, st.context.theme.type == "dark", outline)
         event = st.plotly_chart(figure, key=key, on_select="rerun", selection_mode=("box", "lasso"), alt=ALT, config=CONFIG)
         same = " On the dotted line both agree." if made.metric == b.metric else ""
         st.caption(f"Each cell counts the samples with these two scores.{same} Draw around any area to see its samples.")

@@ -10,7 +10,7 @@ from PIL import Image
 from learnability.charts.style import middle_cut
 from learnability.datasets import Dataset
 from learnability.errors import LearnabilityError
-from ui import data, details, gallery, headline, one_sample, pictures, review_verdicts, reviews, shortcuts, state, words
+from ui import data, details, gallery, headline, one_sample, pictures, recorded, review_verdicts, reviews, shortcuts, state, words
 
 SIDE = 352  # px, the largest side of the picture
 MOST = 9  # proposals: keys 1 to 9
@@ -91,7 +91,7 @@ def draw(opened: Dataset, found: reviews.Suspects, ids: np.ndarray) -> None:
         if near is not None:
             st.markdown("**Nearest neighbours**")
             one_sample.neighbours(opened, found.suspicion, sample_id)
-        elif any(data.has_features(run) for run in found.suspicion.runs):
+        elif any(recorded.has_features(run) for run in found.suspicion.runs):
             st.toggle(
                 "Search its nearest neighbours", key="review_near", persist_state="session", help="Takes a moment: the data set is large."
             )
@@ -184,7 +184,7 @@ def predicted(opened: Dataset, found: reviews.Suspects, sample_id: int) -> np.nd
     named_K = np.zeros(opened.K, np.int64)
     for run in found.suspicion.runs:
         try:
-            shown = data.trajectory(run, sample_id)["shown"]
+            shown = recorded.trajectory(run, sample_id)["shown"]
         except LearnabilityError:
             continue
         named_K += np.bincount(shown[(shown >= 0) & (shown < opened.K)], minlength=opened.K)
@@ -193,9 +193,9 @@ def predicted(opened: Dataset, found: reviews.Suspects, sample_id: int) -> np.nd
 
 def neighbour_labels(opened: Dataset, found: reviews.Suspects, sample_id: int) -> np.ndarray | None:
     """(K,) labels of its nearest neighbours; None where no run keeps features, or they were not asked for."""
-    run = next((run for run in found.suspicion.runs if data.has_features(run)), None)
+    run = next((run for run in found.suspicion.runs if recorded.has_features(run)), None)
     if run is None or (opened.N > AT_ONCE and not state.widget("review_near")):
         return None
-    near = data.nearest(run, opened, sample_id)
+    near = recorded.nearest(run, opened, sample_id)
     labels = opened.labels_N[near[0]] if near is not None else np.zeros(0, np.int64)
     return np.bincount(labels[labels >= 0], minlength=opened.K)

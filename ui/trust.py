@@ -16,7 +16,7 @@ from learnability.store import heldout
 from learnability.store.paths import Cache
 from learnability.store.prefixes import prefix_scores
 from learnability.store.runs import Run
-from ui import comparable, data, state, words
+from ui import comparable, data, scored, state, words
 from ui.series import Series, joined
 
 REPLICATES = 400
@@ -46,7 +46,7 @@ def groups(now: state.State, found: list[Run], metric: str, every_recipe: bool =
         if id != members[0].group or not (every_recipe or members[0].recipe == now.recipe):
             continue
         try:
-            one = data.series(now.data, id, members, metric)
+            one = scored.series(now.data, id, members, metric)
         except LearnabilityError:
             continue
         if one is not None:

@@ -8,7 +8,7 @@ from learnability import jobs
 from learnability.errors import LearnabilityError, NotFound
 from learnability.jobs import JobState
 from learnability.store.runs import Run
-from ui import data, launch, state, words
+from ui import data, launch, recorded, state, words
 
 SHOWN = 3  # runs at work in the sidebar
 LOG_LINES = 200
@@ -96,7 +96,7 @@ def controls(run: Run) -> None:
         if run.config:
             st.button("Duplicate", key="job-duplicate", help="Opens the form with this config and the next seed.",
                       on_click=launch.fill_from, args=(run.config, _next_seed(run)))  # fmt: skip
-        freed = f"Its recording and scores go for good; {words.megabytes(data.disk_used(run))} are freed."
+        freed = f"Its recording and scores go for good; {words.megabytes(recorded.disk_used(run))} are freed."
         _asked_first("Delete", "delete" in now.actions, _delete, run, freed)
     if said := state.widget("job-told"):
         st.text(said)

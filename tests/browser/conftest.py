@@ -86,12 +86,14 @@ def chromium(launched):
     browser.close()
 
 
-class Watched:
-    """A page at 1400 x 900, and everything it did that it must not do."""
+VIEW = {"viewport": {"width": 1400, "height": 900}}
 
-    def __init__(self, browser, **options):
-        self.context = browser.new_context(viewport={"width": 1400, "height": 900}, **options)
-        self.page = self.context.new_page()
+
+class Watched:
+    """A page, and everything it did that it must not do."""
+
+    def __init__(self, page):
+        self.page = page
         self.wrong: list[str] = []
         self.page.on("dialog", lambda dialog: (self.wrong.append(f"dialog {dialog.message}"), dialog.dismiss()))
         self.page.on("pageerror", lambda error: self.wrong.append(f"error {error}"))
@@ -153,18 +155,27 @@ class Watched:
         return np.asarray(Image.open(io.BytesIO(element.screenshot())).convert("RGB"))
 
 
+@pytest.fixture(scope="session")
+def known(chromium):
+    """A browser that was here before: what it loaded once it has."""
+    context = chromium.new_context(**VIEW)
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def watched(chromium):
-    """watched(**options) -> a page; at the end of the test nothing forbidden may have happened in it."""
+def watched(known):
+    """watched(color_scheme="dark") -> a page; at the end of the test nothing forbidden may have happened in it."""
     made = []
 
-    def new(**options) -> Watched:
-        made.append(Watched(chromium, **options))
+    def new(color_scheme: str = "light") -> Watched:
+        made.append(Watched(known.new_page()))
+        made[-1].page.emulate_media(color_scheme=color_scheme)
         return made[-1]
 
     yield new
     for one in made:
-        one.context.close()
+        one.page.close()
         assert not one.wrong, one.wrong
 
 

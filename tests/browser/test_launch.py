@@ -9,7 +9,7 @@ from learnability import jobs
 from learnability.store.paths import Cache
 from learnability.store.runs import load_recording, load_run
 from learnability.training.run import train
-from tests.browser.conftest import Watched, start_server
+from tests.browser.conftest import VIEW, Watched, start_server
 
 EPOCHS = 20
 
@@ -41,7 +41,7 @@ def choose(page, label: str, option: str) -> None:
 @pytest.mark.timeout(560)
 def test_three_runs_outlive_the_server_and_a_stopped_one_ends_with_the_same_bytes(digits, tmp_path, chromium):
     server, address = start_server(digits.root, tmp_path / "first.log")
-    seen = Watched(chromium)
+    seen = Watched(chromium.new_page(**VIEW))
     page = seen.page
     seen.open(address)
     page.get_by_test_id("stSidebar").get_by_text("Train", exact=True).click()
@@ -65,7 +65,7 @@ def test_three_runs_outlive_the_server_and_a_stopped_one_ends_with_the_same_byte
 
     until(lambda: load_run(digits, "digits", first).looks >= 2, 90, "the first epochs")
     page.get_by_text(f"of {EPOCHS} epochs").first.wait_for(timeout=30_000)
-    seen.context.close()
+    seen.page.close()
     assert not seen.wrong
     server.kill()
     server.wait()
@@ -73,7 +73,7 @@ def test_three_runs_outlive_the_server_and_a_stopped_one_ends_with_the_same_byte
 
     server, address = start_server(digits.root, tmp_path / "second.log")
     try:
-        again = Watched(chromium)
+        again = Watched(chromium.new_page(**VIEW))
         page = again.page
         started = time.monotonic()
         page.goto(f"{address}/runs?job={first}")
@@ -94,7 +94,7 @@ def test_three_runs_outlive_the_server_and_a_stopped_one_ends_with_the_same_byte
         for name in names[1:]:
             until(lambda name=name: jobs.stop(digits, "digits", name) or load_run(digits, "digits", name).state == "done", 5, "a stop")
         until(lambda: load_run(digits, "digits", first).state == "done", 280, "the end")
-        again.context.close()
+        again.page.close()
         assert not again.wrong
     finally:
         jobs.stop_all(digits)

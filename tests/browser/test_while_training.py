@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from learnability.store.runs import load_runs
-from tests.browser.conftest import ROOT, Watched, group, serving
+from tests.browser.conftest import ROOT, VIEW, Watched, group, serving
 from tests.browser.test_walk import inside, means
 from tests.ui.made_cache import Cache
 
@@ -94,7 +94,7 @@ def test_twenty_sessions_at_once(own, chromium):
     """Each on its own run and list; all click in the same moment, and each sees its own sample."""
     address, cache = own
     runs = [run.id for run in load_runs(cache, "digits") if run.looks]
-    people = [Watched(chromium) for _ in range(20)]
+    people = [Watched(chromium.new_page(**VIEW)) for _ in range(20)]
     for i, seen in enumerate(people):
         which = ("Hardest", "Easiest", "Middle")[i % 3]
         seen.page.goto(f"{address}/gallery?a={runs[i % len(runs)]}&which={which}", wait_until="commit")
@@ -109,5 +109,5 @@ def test_twenty_sessions_at_once(own, chromium):
         assert seen.page.locator("[data-testid=stException], [data-testid=stAlertContentError]").count() == 0
     assert len(np.unique([sample_id for _, sample_id in chosen])) > 10
     for seen in people:
-        seen.context.close()
+        seen.page.close()
         assert not seen.wrong, seen.wrong

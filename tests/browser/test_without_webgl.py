@@ -3,7 +3,7 @@
 import pytest
 
 from bench import made_cache
-from tests.browser.conftest import Watched, serving
+from tests.browser.conftest import VIEW, Watched, serving
 
 
 @pytest.fixture(scope="module")
@@ -13,7 +13,7 @@ def flat(launched, tmp_path_factory):
     cache = made_cache.make(root / "cache", 4_000, 5, 12, epochs=6, seeds=1, archs=("resnet20", "vgg16"))
     browser = launched("--disable-3d-apis")
     with serving(cache.root, root / "server.log") as address:
-        yield Watched(browser), f"{address}/compare?b={cache.run_ids(made_cache.NAME)[1]}"
+        yield Watched(browser.new_page(**VIEW)), f"{address}/compare?b={cache.run_ids(made_cache.NAME)[1]}"
     browser.close()
 
 

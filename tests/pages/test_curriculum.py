@@ -20,7 +20,7 @@ from learnability.store.scores import load_scores
 from tests.experiments.looks_written import written
 from tests.pages.test_pages import fine, group, said
 from tests.ui import made_cache
-from ui import curriculum, curriculum_export, data
+from ui import curriculum, curriculum_export, data, scored
 
 
 def test_without_a_data_set_or_a_run_it_says_what_to_do(empty, open_page):
@@ -208,7 +208,7 @@ def test_stopped_runs_go_on_from_the_page(waiting, open_page):
 
 def test_never_learned_samples_stand_last_by_forgetting(many, open_page):
     runs = [run for run in data.all_runs("digits") if run.id.startswith("resnet20")]
-    made, never = (data.series("digits", runs[0].group, runs, metric) for metric in ("forgetting_events", "never_learned"))
+    made, never = (scored.series("digits", runs[0].group, runs, metric) for metric in ("forgetting_events", "never_learned"))
     found = curriculum.plan(made, "easy_first", False, "low", "linear", 100, 2, 3, never)
     hopeless = never.sample_ids_N[never.score_N == 1]
     assert len(hopeless) and set(found.order.ids_N[-len(hopeless) :].tolist()) == set(hopeless.tolist())
@@ -234,7 +234,7 @@ def test_runs_under_a_curriculum_are_named_and_never_shown_unasked(own_many, ope
 def plan(many):
     """An easy-first curriculum for two seeds of one network."""
     runs = [run for run in data.all_runs("digits") if run.id.startswith("resnet20")]
-    made = data.series("digits", runs[0].group, runs, "learnability")
+    made = scored.series("digits", runs[0].group, runs, "learnability")
     return curriculum.plan(made, "easy_first", True, "high", "linear,a=0.8,b=0.2", 100, 2, 3)
 
 

@@ -17,7 +17,7 @@ from learnability.training import train
 from tests.pages.test_pages import fine, group, said, warned
 from tests.training.toy import OWN, make_toy
 from tests.ui import made_cache
-from ui import comparable, data, disagreements, matrix, reliability, reviews, state, trust
+from ui import comparable, data, disagreements, matrix, reliability, reviews, scored, state, trust
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def ids_of(cache) -> dict[str, str]:
 
 def of(cache, id: str, metric: str = "learnability"):
     members = [run for run in load_runs(cache, "digits") if run.group == id]
-    return data.series("digits", id, members, metric)
+    return scored.series("digits", id, members, metric)
 
 
 def table(app) -> dict:

@@ -5,7 +5,7 @@ import pytest
 
 from learnability.metrics import METRICS
 from learnability.store.runs import load_runs
-from ui import all_scores, data, state, words
+from ui import all_scores, data, scored, state, words
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def group(many):
     found = load_runs(many, "digits")
     id = next(id for id, runs in data.choices(found).items() if len(runs) == 2)
     now = state.State("digits", found[0].recipe, id)
-    return now, found, data.series("digits", id, data.choices(found)[id], "learnability")
+    return now, found, scored.series("digits", id, data.choices(found)[id], "learnability")
 
 
 def told(group, sample_id: int) -> dict[str, tuple[str, str]]:
@@ -25,14 +25,14 @@ def told(group, sample_id: int) -> dict[str, tuple[str, str]]:
 @pytest.mark.parametrize("sample_id", [0, 7, 700, 1437])
 def test_a_large_data_set_is_told_the_same(sample_id, group, monkeypatch):
     held = told(group, sample_id)
-    monkeypatch.setattr(data, "LARGE", 100)
+    monkeypatch.setattr(scored, "LARGE", 100)
     assert told(group, sample_id) == held and {"learnability", "suspicion", "mean_loss"} <= set(held)
     assert held["learnability"][1].endswith("of the samples")
 
 
 def test_a_sample_that_the_runs_do_not_hold_has_no_score(group, monkeypatch):
     assert told(group, 5000) == {}
-    monkeypatch.setattr(data, "LARGE", 100)
+    monkeypatch.setattr(scored, "LARGE", 100)
     assert told(group, 5000) == {}
 
 

@@ -9,7 +9,7 @@ from learnability.store import files
 from learnability.store.datasets import open_dataset
 from learnability.store.runs import load_runs
 from tests.ui import made_cache
-from ui import data, listing, numbers, order, pictures, series, state, words
+from ui import data, listing, numbers, order, pictures, scored, series, state, words
 
 
 @pytest.fixture
@@ -19,12 +19,12 @@ def runs(many):
 
 def made_of(runs, arch: str, metric: str = "learnability") -> series.Series:
     members = [run for run in runs if run.config.arch == arch]
-    return data.series("digits", members[0].group, members, metric)
+    return scored.series("digits", members[0].group, members, metric)
 
 
 def test_a_group_is_the_mean_of_its_whole_runs(runs):
     both = made_of(runs, "resnet20")
-    singles = [data.series("digits", run.id, [run], "learnability") for run in runs if run.config.arch == "resnet20"]
+    singles = [scored.series("digits", run.id, [run], "learnability") for run in runs if run.config.arch == "resnet20"]
     np.testing.assert_allclose(both.score_N, np.mean([one.score_N for one in singles], 0))
     assert both.name == "resnet20, mean of 2 seeds" and both.looks == (12, 12) and both.left_out is None
     unfinished = made_of(runs, "mobilenet")
@@ -79,7 +79,7 @@ def test_numbers_of_a_pair(runs):
 
 
 def test_one_seed_a_side_has_no_ceiling(runs):
-    single = [data.series("digits", run.id, [run], "learnability") for run in runs if run.config.seed == 0]
+    single = [scored.series("digits", run.id, [run], "learnability") for run in runs if run.config.seed == 0]
     told = numbers.measured(single[0], single[1])
     assert "one seed" in told.pearson.reason and np.isnan(told.pearson.ceiling)
 

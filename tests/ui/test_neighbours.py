@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from learnability.store.runs import load_features, load_runs
-from ui import data, neighbours
+from ui import data, neighbours, recorded
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def nearest_by_hand(features_Nd: np.ndarray, row: int, among: np.ndarray) -> lis
 
 def test_all_samples_are_searched_where_they_fit(done, many):
     run, opened = done
-    ids, distances, everywhere = data.nearest(run, opened, 7)
+    ids, distances, everywhere = recorded.nearest(run, opened, 7)
     features_Nd = load_features(many, "digits", run.id)
     assert everywhere and ids.tolist() == nearest_by_hand(features_Nd, 7, np.delete(np.arange(opened.N), 7))[:12]
     assert (np.diff(distances) >= 0).all()
@@ -30,6 +30,6 @@ def test_all_samples_are_searched_where_they_fit(done, many):
 def test_of_a_large_run_only_the_samples_of_the_class_are_read(done, many, monkeypatch):
     run, opened = done
     monkeypatch.setattr(neighbours, "EXACT", 1000)
-    ids, _, everywhere = data.nearest(run, opened, 7)
+    ids, _, everywhere = recorded.nearest(run, opened, 7)
     same = np.flatnonzero(opened.labels_N == opened.labels_N[7])
     assert not everywhere and ids.tolist() == nearest_by_hand(load_features(many, "digits", run.id), 7, same[same != 7])[:12]
