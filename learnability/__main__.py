@@ -51,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; 0 when it worked, 2 when what was asked cannot be, 1 when it failed, 130/143 when stopped."""
     args = parser().parse_args(arguments)
+    args.arguments = sys.argv[1:] if arguments is None else arguments
     try:
         return args.run(args)
     except (InputError, NotFound) as error:

@@ -137,6 +137,7 @@ class RunConfig:
         _expect(self.arch in HEADS, "architecture", self.arch, f"{' or '.join(HEADS)} on the features of {self.start}")
         _expect(self.augment in ("auto", "none"), "augmentation", self.augment, "auto or none: features are of the image as it is")
         _expect(self.precision in ("auto", "fp32"), "precision", self.precision, "auto or fp32: a head on features is small")
+        _expect(self.devices == 1, "devices", self.devices, "1: a head on features trains in seconds on one device")
 
     @property
     def recipe(self) -> str:

@@ -13,7 +13,8 @@ LearnabilityError
 └── TrainingError                  a run ended for a reason of its own
     ├── NonFinite                  NaN or infinity in the logits or the loss
     ├── OutOfMemory                the device's memory
-    └── NotReproduced              a resumed run did not repeat what it had recorded
+    ├── NotReproduced              a resumed run did not repeat what it had recorded
+    └── PeerLost                   another process of a run over several devices has ended
 """
 
 
@@ -74,3 +75,7 @@ class OutOfMemory(TrainingError):
 
 class NotReproduced(TrainingError):
     """A resumed run did not repeat, byte for byte, what it had recorded before."""
+
+
+class PeerLost(TrainingError):
+    """Another process of a run over several devices has ended; the message says why, where it left word."""

@@ -7,12 +7,12 @@ import sys
 
 from learnability import jobs
 from learnability.commands import architectures as own_architectures
+from learnability.commands import several
 from learnability.commands.arguments import Bar, cache_of, command, print_json
 from learnability.config import AUGMENTS, HEADS, PRECISIONS, RECORD_MODES, SCHEDULES, RunConfig, planted_name, study
 from learnability.errors import ConfigError, TrainingError
 from learnability.store.datasets import ensure_labels, open_dataset
 from learnability.store.features import declare, feature_sets
-from learnability.store.locks import hold
 from learnability.store.runs import create_run, load_run
 
 ARCH = (
@@ -32,6 +32,7 @@ def add(commands) -> None:
         "  python -m learnability train --data cifar10 --arch resnet20 --label-noise 0.05\n"
         "  python -m learnability train --data cifar10 --arch resnet20 vgg16 --seeds 3 --queue\n"
         "  python -m learnability train --data photos --arch timm:convnext_atto --lr 0.02\n"
+        "  python -m learnability train --data photos --arch torchvision:resnet50 --batch-size 1024 --devices 8\n"
         "  python -m learnability train --data photos --arch linear --start timm:resnet10t --seeds 10\n"
         "A finished run is not repeated; --first-seed 3 --seeds 2 trains seeds 3 and 4.",
     )
@@ -69,6 +70,13 @@ def add(commands) -> None:
         metavar="F",
         help="hold out each F-th of the samples in turn: F runs a seed, scores from networks that never saw the label",
     )
+    recipe.add_argument(
+        "--devices",
+        type=int,
+        default=1,
+        metavar="D",
+        help="one run over D GPUs, or D processes on the CPU (default 1): each takes its share of every batch, batch norm sees that alone",
+    )
     own.add_argument("--backbone", metavar="ARCH", help="of which architecture FILE.safetensors is, where the file does not say")
     own.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default auto)")
     own.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
@@ -85,22 +93,30 @@ def run(args) -> int:
         raise ConfigError(f"--together {args.together}: expected at least 1.")
     if args.queue and args.tracker:
         raise ConfigError("--tracker with --queue: expected one of them. Train in the foreground, or see the runs page.")
+    if args.devices < 1:
+        raise ConfigError(f"--devices {args.devices}: expected at least 1.")
+    if args.devices > 1 and args.together > 1:
+        raise ConfigError(f"--devices {args.devices} with --together {args.together}: expected one of them above 1.")
     if args.queue:
         return _queue(args)
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # as in the queue: cuda:1 is one device for both
+    code = several.start(args.devices, args.device, args.arguments) if args.devices > 1 else None
+    if code is not None:
+        return code
     from learnability.integrations.trackers import Tracker
     from learnability.pictures import Originals
-    from learnability.training import devices
+    from learnability.training.ranks import Ranks
     from learnability.training.run import train, train_together
     from learnability.training.stopping import Stop
 
     cache, stop = cache_of(args), Stop()
-    configs = configs_of(args, cache)
-    device = devices.resolve(args.device)
+    ranks = Ranks.joined(args.devices, args.device)
     given = {"device": args.device, "threads": args.threads, "restart": args.restart, "eager": args.eager, "pictures": Originals}
-    outcomes = []
+    if not ranks.first:
+        return several.follow(ranks, cache, stop=stop, **given)
+    configs, outcomes = configs_of(args, cache), []
     tracker = Tracker(args.tracker, cache) if args.tracker else None
-    with hold(cache, f"device-{device}", wait=0.0), contextlib.closing(tracker) if tracker else contextlib.nullcontext():
+    with several.leading(ranks, cache, args.device), contextlib.closing(tracker) if tracker else contextlib.nullcontext():
         for first in range(0, len(configs), args.together):
             part = [config for config in configs[first : first + args.together] if not _done_before(cache, config, outcomes)]
             place = f"[{first + len(part)}/{len(configs)}]"
@@ -108,6 +124,8 @@ def run(args) -> int:
                 print(f"{place} side by side: {', '.join(config.run_id for config in part)}; see runs --watch", file=sys.stderr)
                 heads = train_together(part, cache, stop=stop, **given)
             else:
+                for config in part:
+                    several.lead(ranks, config)
                 heads = [_with_bar(train, config, place, tracker, cache=cache, stop=stop, **given) for config in part]
             outcomes += [_outcome(load_run(cache, config.data, config.run_id)) for config in part]
             for config, head in zip(part, heads, strict=True):
@@ -180,6 +198,7 @@ def configs_of(args, cache) -> list[RunConfig]:
         deterministic=args.deterministic,
         folds=args.folds,
         start=start,
+        devices=args.devices,
     )
 
 
@@ -206,6 +225,12 @@ def _queue(args) -> int:
     if args.eager:
         raise ConfigError("--eager with --queue: expected one of them. Train the reference in the foreground.")
     cache = cache_of(args)
+    if args.devices > 1 and args.device.partition(":")[2] not in ("", "0"):
+        given = f"--device {args.device}"
+        raise ConfigError(
+            f"--devices {args.devices} with {given}: expected the GPUs of this machine from cuda:0 on, or its processor. Use --device cuda "
+            "or cpu."
+        )
     launched = jobs.launch(cache, configs_of(args, cache), args.device, args.threads)
     if args.json:
         print_json([{"run": run_id, "created": created} for run_id, created in launched])

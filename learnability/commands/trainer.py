@@ -8,11 +8,11 @@ import sys
 import time
 from pathlib import Path
 
+from learnability.commands import several
 from learnability.commands.arguments import cache_of, command
-from learnability.errors import LearnabilityError, Locked, TrainingError
+from learnability.errors import ConfigError, LearnabilityError, Locked, TrainingError
 from learnability.jobs.reasons import BUSY
 from learnability.store.files import write_json
-from learnability.store.locks import hold
 from learnability.store.runs import load_config
 
 
@@ -36,17 +36,29 @@ def run(args) -> int:
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # the order in which the queue names devices
+    cache = cache_of(args)
+    configs = [load_config(cache, args.data, run_id) for run_id in args.runs]
+    count = configs[0].devices
+    if any(config.devices != count for config in configs):
+        expected = f"{count} devices, as {args.runs[0]}"
+        raise ConfigError(f"{', '.join(args.runs)}: expected runs over {expected}. Start the others apart.")
+    code = several.start(count, args.device, args.arguments) if count > 1 else None
+    if code is not None:
+        return code
     from learnability.pictures import Originals
-    from learnability.training import devices
+    from learnability.training.ranks import Ranks
     from learnability.training.run import train
     from learnability.training.stopping import Stop
 
-    cache, stop = cache_of(args), Stop()
-    configs = [load_config(cache, args.data, run_id) for run_id in args.runs]
+    stop, ranks = Stop(), Ranks.joined(count, args.device)
+    if not ranks.first:
+        given = {"device": args.device, "threads": args.threads, "stop": stop, "restart": args.restart}
+        return several.follow(ranks, cache, **given, pictures=Originals)
     try:
-        with hold(cache, f"device-{devices.resolve(args.device)}", wait=1.0):
+        with several.leading(ranks, cache, args.device, wait=1.0):
             for config in configs:
                 if not stop.asked:
+                    several.lead(ranks, config)
                     lines = Lines(cache.run_folder(args.data, config.run_id))
                     head = train(config, cache, args.device, args.threads, lines, stop, args.restart, pictures=Originals)
                     told(f"{config.run_id}: {head.state}, {head.looks} of {head.epochs} looks")

@@ -82,6 +82,13 @@ class Schedule:
             return max(int(pool_size(self.pacing, t, self.N, self.steps)), self.batch_size)
         return int(self.passes[self._pass_of(t), 1])
 
+    def size(self, t: int) -> int:
+        """How many ids batch t has, over all ranks: the batch size, or what is left of a pass."""
+        if self.draw == "independent":
+            return self.batch_size
+        start, pool = self.passes[self._pass_of(t)]
+        return int(min(self.batch_size, pool - (t - start) * self.batch_size))
+
     def batch(self, t: int, rank: int = 0, world_size: int = 1) -> np.ndarray:
         """Sample ids of step t (0..T-1); rank r takes every world_size-th of them from r on. No id twice, no padding."""
         if not 0 <= t < self.steps:

@@ -62,11 +62,22 @@ def channel_statistics(images: np.ndarray) -> tuple[list[float], list[float]]:
     return (means / 255).tolist(), np.maximum(deviations / 255, 1 / 255).tolist()
 
 
+def share(order_n: np.ndarray, ends: list[int], rank: int, ranks: int) -> tuple[np.ndarray, list[int]]:
+    """Rows r, r + R, ... of each of the batches order_n[:ends[0]], order_n[ends[0]:ends[1]], ..., for rank r of R; and their ends."""
+    parts = [order_n[start + rank : end : ranks] for start, end in zip([0, *ends], ends, strict=False)]
+    return np.concatenate([order_n[:0], *parts]), np.cumsum([len(part) for part in parts]).tolist()
+
+
 def batches(
-    images: Images, labels_n: torch.Tensor, order_n: np.ndarray, views_n: Views, batch_size: int
+    images: Images, labels_n: torch.Tensor, order_n: np.ndarray, views_n: Views, batch_size: int, rank: int = 0, ranks: int = 1
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-    """(rows, images, labels) of each batch, in order; the last one may be smaller, and is neither dropped nor filled."""
+    """(rows, images, labels) of each batch, in order; the last one may be smaller, and is neither dropped nor filled.
+
+    Of several `ranks` each gets its share of every batch, which may be no row at all.
+    """
     ends = [min(start + batch_size, len(order_n)) for start in range(0, len(order_n), batch_size)]
+    if ranks > 1:
+        order_n, ends = share(order_n, ends, rank, ranks)
     places = images.places(order_n, ends)
     rows_n, places_n = (torch.from_numpy(values).to(images.device) for values in (order_n, places.places_n))
     cuts_n = [torch.from_numpy(values[order_n]).to(images.device) for values in (views_n.y_n, views_n.x_n, views_n.flip_n)]
@@ -76,8 +87,8 @@ def batches(
         yield rows_B, images(places_n[start:end], *(values[start:end] for values in cuts_n)), labels_n[rows_B]
 
 
-def plain_batches(images: Images, labels_n: torch.Tensor, batch_size: int, rows: np.ndarray | None = None):
+def plain_batches(images: Images, labels_n: torch.Tensor, batch_size: int, rows: np.ndarray | None = None, rank: int = 0, ranks: int = 1):
     """Batches of the rows (all by default) in rising order, as the images are: for passes without an update."""
     ids_n = images.ids_n
     chosen = np.arange(len(ids_n)) if rows is None else rows
-    return batches(images, labels_n, chosen, views(0, 0, ids_n, "none"), batch_size)
+    return batches(images, labels_n, chosen, views(0, 0, ids_n, "none"), batch_size, rank, ranks)

@@ -59,11 +59,11 @@ def _saved(cache: Cache, data: str, name: str, dataset: Dataset) -> np.ndarray:
 
 
 def paced_batches(
-    images: Images, labels_N: torch.Tensor, schedule: Schedule, seed: int, augment: str, epoch: int
+    images: Images, labels_N: torch.Tensor, schedule: Schedule, seed: int, augment: str, epoch: int, rank: int = 0, ranks: int = 1
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-    """(rows, images, labels) of the updates of an epoch; views are drawn anew at every pass over the pool."""
+    """(rows, images, labels) of the updates of an epoch, or a rank's share; views are drawn anew at every pass over the pool."""
     known, passes, first = -1, schedule.passes[:, 0], epoch * schedule.epoch_length
-    chosen = [np.searchsorted(images.ids_n, schedule.batch(step)) for step in range(first, first + schedule.epoch_length)]
+    chosen = [np.searchsorted(images.ids_n, schedule.batch(step, rank, ranks)) for step in range(first, first + schedule.epoch_length)]
     rows_n, ends = np.concatenate(chosen), np.cumsum([len(rows) for rows in chosen])
     places = images.places(rows_n, ends)
     for number, rows in enumerate(chosen):

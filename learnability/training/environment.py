@@ -25,6 +25,7 @@ def described(
     config: RunConfig, network: nn.Module, origin: Origin, device: torch.device, threads: int, way: Way, mean, std, augment: str
 ) -> dict:
     """The content of environment.json; a resume takes way, threads, mean and std from the first trainer's."""
+    told = {} if config.devices == 1 else _shared(config, network)
     return {
         "learnability": learnability.__version__,
         "code": code_commit(),
@@ -35,6 +36,8 @@ def described(
         "device_name": device_name(device),
         "cpu": cpu_name(),
         "threads": threads,
+        "devices": config.devices,
+        **told,
         "precision": way.precision,
         "layout": way.layout,
         "compiled": way.compiled,
@@ -48,6 +51,14 @@ def described(
         "mean": mean,
         "std": std,
     }
+
+
+def _shared(config: RunConfig, network: nn.Module) -> dict:
+    """What is different over several devices."""
+    rows = config.batch_size / config.devices
+    normed = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules())
+    seen = f"each device normalises over its own {rows:g} of the {config.batch_size} rows of a batch; running statistics are the first's"
+    return {"rows_per_device": rows, "batch_norm": seen if normed else "none in this network"}
 
 
 def architecture_digest(network: nn.Module, builder: Callable) -> str:

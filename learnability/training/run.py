@@ -3,6 +3,7 @@
 import concurrent.futures
 import contextlib
 import copy
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
@@ -21,6 +22,7 @@ from learnability.training.commits import CommitPolicy
 from learnability.training.extraction import Pictures
 from learnability.training.head_session import HeadSession
 from learnability.training.material import Material, gathered
+from learnability.training.ranks import Ranks, smallest_share
 from learnability.training.session import Session
 from learnability.training.stopping import Stop, stop_on_signals
 
@@ -42,7 +44,7 @@ def train(
 
     cache     where data set and run lie; by default the cache of this checkout
     device    auto, cpu, cuda, cuda:<i> or mps
-    threads   CPU threads; by default all cores, in a resume those of before
+    threads   CPU threads; by default all cores (of several ranks each its part), in a resume those of before
     progress  called now and then: progress(images done, images in all, epoch=..., phase=...)
     stop      a Stop that somebody may ask; SIGTERM, SIGINT and a file `stop` in the run folder ask it too
     restart   begin again from epoch 0 where the checkpoint is damaged
@@ -50,14 +52,17 @@ def train(
     pictures  gives the originals of a data set for a frozen backbone; by default its thumbnails and prepared images are taken
     own_architectures  name -> spelling of further architectures, beside those registered in the cache
 
+    A run over several devices is called like this in as many processes, started by torchrun; the first of them writes.
     A run that is done is left alone. Raises TrainingError (NonFinite, OutOfMemory), StoreError, ConfigError; where the
     run had begun, HEAD then says `failed` and why.
     """
     cache = cache if isinstance(cache, Cache) else Cache.at(cache)
-    if (done := _done(cache, config, restart)) is not None:
-        return done
-    with _ready(config, cache, device, threads, progress, stop, restart, policy, own_architectures, eager, pictures) as begin:
-        return begin()
+    ranks = Ranks.joined(config.devices, device)
+    with ranks.noticing():
+        if (done := ranks.told(lambda: _fields(_done(cache, config, restart)))) is not None:
+            return Head(**done)
+        with _ready(config, cache, device, threads, progress, stop, restart, policy, own_architectures, eager, pictures, ranks) as begin:
+            return begin()
 
 
 def train_together(
@@ -80,6 +85,8 @@ def train_together(
     `progress` makes the function that is told of a run. All need memory at once.
     """
     cache, stop = cache if isinstance(cache, Cache) else Cache.at(cache), stop or Stop()
+    if shared := [config.run_id for config in configs if config.devices > 1]:
+        raise ConfigError(f"{shared[0]} side by side with others: expected runs on one device. Train it by itself.")
     outcomes: dict[int, Head | BaseException] = {}
     with contextlib.ExitStack() as stack:
         begins = {}
@@ -110,6 +117,10 @@ def _own_stream(device: torch.device) -> contextlib.AbstractContextManager:
     return torch.cuda.stream(torch.cuda.Stream(device)) if device.type == "cuda" else contextlib.nullcontext()
 
 
+def _fields(head: Head | None) -> dict | None:
+    return None if head is None else dataclasses.asdict(head)
+
+
 def _done(cache: Cache, config: RunConfig, restart: bool) -> Head | None:
     head = _head(cache, config)
     return head if head is not None and head.state == "done" and not restart else None
@@ -117,14 +128,24 @@ def _done(cache: Cache, config: RunConfig, restart: bool) -> Head | None:
 
 @contextlib.contextmanager
 def _ready(
-    config: RunConfig, cache: Cache, device: str, threads, progress, stop, restart, policy, own_architectures, eager, pictures
+    config: RunConfig,
+    cache: Cache,
+    device: str,
+    threads,
+    progress,
+    stop,
+    restart,
+    policy,
+    own_architectures,
+    eager,
+    pictures,
+    ranks: Ranks = Ranks(),
 ) -> Iterator:
     """A run that is open and on the device: the function that trains it, once."""
-    _refuse_unavailable(config)
-    where = devices.resolve(device)
-    material = gathered(cache, config)
-    stored = _stored_environment(cache, config)
-    threads = threads or stored.get("threads") or devices.usable_cores()
+    where = ranks.device(device)
+    material = ranks.after_first(lambda: gathered(cache, config))
+    stored = ranks.told(lambda: _stored_environment(cache, config))
+    threads = threads or stored.get("threads") or ranks.threads()
     if where.type == "cpu":
         devices.keep_freed_memory()
     if where.type == "cuda":
@@ -134,29 +155,57 @@ def _ready(
         if config.start is not None:
             session = HeadSession(config, cache, *given, pictures, own_of(cache, own_architectures))
         else:
-            session = _on_images(config, own_of(cache, own_architectures), *given)
+            session = ranks.after_first(lambda: _on_images(config, own_of(cache, own_architectures), ranks, *given))
         environment = session.settle(stored, threads, cache.probes)
-        opened = RunWriter.open(
-            cache, config, material.ids_N, material.labels_N, material.trained_N, material.class_count, environment, restart=restart
-        )
-        with opened as writer:
-            with _ending(writer, config, where):
+        with _opened(cache, config, material, environment, restart, ranks) as writer:
+            with _ending(writer, config, where), ranks.noticing():
                 session.begin(writer)
 
             def begin() -> Head:
-                with _ending(writer, config, where):
+                with _ending(writer, config, where), ranks.noticing():
                     return session.run(writer)
 
             yield begin
 
 
-def _on_images(config: RunConfig, own: dict[str, Registered], material: Material, *given) -> Session:
+@contextlib.contextmanager
+def _opened(cache: Cache, config: RunConfig, material: Material, environment: dict, restart: bool, ranks: Ranks) -> Iterator[RunWriter]:
+    """The writer of the run at the first rank; at the others what reads along."""
+    if not ranks.first:
+        folder = cache.run_folder(config.data, config.run_id)
+        yield Follower(cache, config, folder, Head(**ranks.told()), environment)
+        return
+    rows = (material.ids_N, material.labels_N, material.trained_N, material.class_count)
+    with RunWriter.open(cache, config, *rows, environment, restart=restart) as writer:
+        ranks.told(lambda: _fields(writer.head))
+        yield writer
+
+
+class Follower(RunWriter):
+    """What a rank other than the first has for a writer: it reads the checkpoint, and writes nothing."""
+
+    stop_asked = False
+
+    def commit(self, *_given) -> None:
+        raise AssertionError("the first rank commits")
+
+    def write_scores(self) -> float:
+        return 0.0
+
+    def progress(self, **_fields) -> None:
+        pass
+
+    def finish(self, state: str, reason: str | None = None) -> Head:
+        return dataclasses.replace(self.head, state=state, reason=reason)
+
+
+def _on_images(config: RunConfig, own: dict[str, Registered], ranks: Ranks, material: Material, *given) -> Session:
     """A run of a network on the images: built, tried where it is not ours, and fit for the last batch."""
     H, W, C = material.images.shape[1:]
     origin = architectures.origin_of(config.arch, own)
     network, traits = architectures.built(origin, config.arch, material.class_count, C, config.seed, (H, W))
     _refuse_batch_of_one(config, network, material)
-    return Session(config, material, *given, network=network, origin=origin, traits=traits)
+    return Session(config, material, *given, network=network, origin=origin, traits=traits, ranks=ranks)
 
 
 def own_of(cache: Cache, more: dict[str, str] | None = None) -> dict[str, Registered]:
@@ -164,15 +213,18 @@ def own_of(cache: Cache, more: dict[str, str] | None = None) -> dict[str, Regist
     return registered(cache) | {name: Registered(name, spec) for name, spec in (more or {}).items()}
 
 
-def _refuse_unavailable(config: RunConfig) -> None:
-    if config.devices != 1:
-        raise ConfigError(f"devices {config.devices!r}: not available in this version. Leave it at 1.")
-
-
 def _refuse_batch_of_one(config: RunConfig, network: nn.Module, material: Material) -> None:
-    """A last batch of one sample is kept; a network whose batch norm sees a single value there cannot train on it."""
+    """A last batch of one sample is kept; a network whose batch norm sees a single value there cannot train on it.
+
+    Of several devices each has to have a row of a whole batch.
+    """
     count = int(material.trained_N.sum())
-    if count % config.batch_size != 1:
+    if min(count, config.batch_size) < config.devices:
+        raise ConfigError(
+            f"devices {config.devices} for {count} samples in batches of {config.batch_size}: expected at least one row a device and "
+            f"batch. Use --devices {min(count, config.batch_size)} or fewer."
+        )
+    if smallest_share([config.batch_size, count % config.batch_size or config.batch_size], config.devices) != 1:
         return
     trial = copy.deepcopy(network).train()
     H, W, C = material.images.shape[1:]
@@ -180,6 +232,11 @@ def _refuse_batch_of_one(config: RunConfig, network: nn.Module, material: Materi
         with torch.random.fork_rng(devices=[]):
             trial(torch.zeros(1, C, H, W))
     except ValueError as error:
+        if config.devices > 1:
+            raise ConfigError(
+                f"{count} samples in batches of {config.batch_size} over {config.devices} devices leave a device one row of a batch, "
+                f"which {config.arch} cannot train on ({error}). Choose another batch size, or fewer devices."
+            ) from error
         raise ConfigError(
             f"{count} samples in batches of {config.batch_size} leave a last batch of one, which {config.arch} cannot train on ({error}). "
             f"Choose another batch size, for example {config.batch_size - 1 if config.batch_size > 2 else 3}."

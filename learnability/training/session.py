@@ -29,6 +29,7 @@ from learnability.training.images import Images
 from learnability.training.loop import evaluate, last_layer, learning_rates, sgd, train_epoch
 from learnability.training.material import Material
 from learnability.training.probe import fastest_way
+from learnability.training.ranks import Ranks, SharedForward
 from learnability.training.recorder import Recorder
 from learnability.training.stopping import Dropped, Pace, Stop
 from learnability.training.trial import Traits
@@ -54,8 +55,10 @@ class Session:
         network: nn.Module,
         origin: Origin,
         traits: Traits = Traits(),
+        ranks: Ranks = Ranks(),
     ):
-        self.config, self.material, self.network, self.device, self.eager = config, material, network, device, eager
+        self.config, self.material, self.network, self.device, self.ranks = config, material, network, device, ranks
+        self.eager = eager or ranks.count > 1
         self.origin, self.traits = origin, traits
         self.stop, self.policy, self.progress = stop, policy, progress
         self.augment = config.augment_of(material.images.shape[3])
@@ -74,7 +77,7 @@ class Session:
     def settle(self, stored: dict, threads: int, probes: Path) -> dict:
         """Images and network on the device, in the way chosen before (`stored`) or now; returns the environment."""
         config, material = self.config, self.material
-        mean, std = (stored["mean"], stored["std"]) if stored else channel_statistics(material.images)
+        mean, std = (stored["mean"], stored["std"]) if stored else self.ranks.told(lambda: channel_statistics(material.images))
         way = None
         if stored and stored["device"] == self.device.type:
             way = Way(stored["precision"], stored["layout"], stored["compiled"], stored.get("captured", False))
@@ -83,15 +86,16 @@ class Session:
         elif self.traits.draws:  # two ways of it cannot be compared number by number
             way = self._named_way("fp32")
         largest = max(config.batch_size, self.eval_batch)
-        self.images = Images(material.images, material.ids_N, mean, std, self.device, fixed("fp32", self.device).layout, largest)
+        layout, budget = fixed("fp32", self.device).layout, self.ranks.budget(self.device)
+        self.images = Images(material.images, material.ids_N, mean, std, self.device, layout, largest, budget)
         self.labels = torch.from_numpy(material.labels_N).to(self.device)
         if way is None:
-            way = self._probed(threads, probes)
+            way = Way(**self.ranks.told(lambda: dataclasses.asdict(self._probed(threads, probes))))
             if self.eager:
                 way = dataclasses.replace(way, compiled=False)
         self.images.layout = way.layout
         if len(material.test_ids):
-            self.test_images = Images(material.test_images, material.test_ids, mean, std, self.device, way.layout, largest)
+            self.test_images = Images(material.test_images, material.test_ids, mean, std, self.device, way.layout, largest, budget)
             self.test_labels = torch.from_numpy(material.test_labels_T[material.test_ids]).to(self.device)
         self.way, self.network = way, way.prepared(self.network, self.device)
         self.forward = Forward(self.network, way, self.device, config.batch_size)
@@ -112,6 +116,8 @@ class Session:
         self.optimizer = sgd(self.network, self.config, self.device)
         if (saved := writer.load_checkpoint()) is not None:
             restore(self.network, self.optimizer, saved[0])
+        if self.ranks.count > 1:
+            self.forward = SharedForward(self.forward, self.ranks, self.traits.whole)
         self.recorder = Recorder(len(self.material.ids_N), self.material.class_count, self.device)
         self.replayed = None
         if self.way.captured and self.may_capture:
@@ -123,7 +129,7 @@ class Session:
         """All epochs from where `begin` found it, then the end: done, or stopped where somebody asked."""
         config, policy = self.config, self.policy
         commits = Commits(writer, policy)
-        pace = Pace(
+        pace = self.ranks.pace(
             self.stop,
             lambda: writer.stop_asked,
             lambda **told: self._tell(writer, **told),
@@ -138,9 +144,12 @@ class Session:
             for epoch in range(writer.done_epochs, config.epochs):
                 if pace.poll():
                     raise Dropped
-                commits.add(epoch, *self._epoch(epoch, pace))
+                ended = self._epoch(epoch, pace)
+                if ended is not None:
+                    commits.add(epoch, *ended)
             commits.flush()
-            self._keep_last_layer(writer, pace)
+            if self.ranks.first:
+                self._keep_last_layer(writer, pace)
         except (Dropped, KeyboardInterrupt):
             commits.flush()
             return self._ended(writer, pace, "stopped", "asked to stop")
@@ -149,8 +158,8 @@ class Session:
     def _gather(self, writer: RunWriter, pace: Pace) -> None:
         """What has to be made before the first epoch, with the run open; of images nothing."""
 
-    def _epoch(self, epoch: int, pace: Pace) -> tuple[dict, dict, State]:
-        """One epoch: its signals, its line in looks.jsonl, and the state after it."""
+    def _epoch(self, epoch: int, pace: Pace) -> tuple[dict, dict, State] | None:
+        """One epoch: its signals, its line in looks.jsonl, and the state after it; None where another rank has them."""
         config, recorder, start = self.config, self.recorder, time.monotonic()
         pace.epoch = epoch
         if self.way.compiled and pace.first:
@@ -160,18 +169,25 @@ class Session:
             step = self._replay_epoch(epoch, rates, pace)
         else:
             watched = pace.through("train", self._batches(epoch))
+            if self.ranks.count > 1:
+                watched = self.forward.weighted(watched, self._sizes(epoch))
             in_update = recorder if config.record == "train" else None
             with self._seeded(epoch):
                 step = train_epoch(self.network, self.forward, self.optimizer, watched, rates, epoch * self.epoch_steps, in_update)
         devices.synchronize(self.device)
         trained = time.monotonic()
+        self.ranks.same_statistics(self.network)
         if len(self.passed_rows):
-            passed = plain_batches(self.images, self.labels, self.eval_batch, self.passed_rows)
+            passed = self._plain_batches(self.images, self.labels, self.passed_rows)
             evaluate(self.network, self.forward, pace.through("eval", passed), recorder)
         test_accuracy = None
         if len(self.material.test_ids):
-            passed = plain_batches(self.test_images, self.test_labels, self.eval_batch)
-            test_accuracy = evaluate(self.network, self.forward, pace.through("test", passed))
+            passed = self._plain_batches(self.test_images, self.test_labels)
+            share = evaluate(self.network, self.forward, pace.through("test", passed))
+            test_accuracy = self.ranks.hits(share, len(self.material.test_ids))
+        self.ranks.gather(recorder)
+        if not self.ranks.first:
+            return None
         look = recorder.end_look(epoch, self.material.trained_N)
         self.last_accuracy = look.accuracy
         line = {
@@ -193,16 +209,27 @@ class Session:
         if self.traits.ours:
             yield
             return
-        word = int(words(self.config.seed, PURPOSES["dropout"], epoch, 1)[0] >> np.uint64(1))
+        word = int(words(self.config.seed, PURPOSES["dropout"], epoch, self.ranks.rank + 1)[-1] >> np.uint64(1))
         with _DRAWING, devices.seeded(self.device, word):
             yield
 
     def _batches(self, epoch: int) -> Iterator:
-        """The training batches of an epoch."""
-        config = self.config
+        """The training batches of an epoch, or of several ranks this one's share of them."""
+        config, place = self.config, (self.ranks.rank, self.ranks.count)
         if self.material.schedule is not None:
-            return paced_batches(self.images, self.labels, self.material.schedule, config.seed, self.augment, epoch)
-        return batches(self.images, self.labels, *self._drawn(epoch), config.batch_size)
+            return paced_batches(self.images, self.labels, self.material.schedule, config.seed, self.augment, epoch, *place)
+        return batches(self.images, self.labels, *self._drawn(epoch), config.batch_size, *place)
+
+    def _plain_batches(self, images: Images, labels: torch.Tensor, rows: np.ndarray | None = None) -> Iterator:
+        """Batches of a pass without an update, of several ranks this one's share of them."""
+        return plain_batches(images, labels, self.eval_batch * self.ranks.count, rows, self.ranks.rank, self.ranks.count)
+
+    def _sizes(self, epoch: int) -> list[int]:
+        """How many samples each batch of an epoch has, over all ranks."""
+        if self.material.schedule is not None:
+            return [self.material.schedule.size(epoch * self.epoch_steps + number) for number in range(self.epoch_steps)]
+        count, size = len(self.trained_rows), self.config.batch_size
+        return [min(size, count - first) for first in range(0, count, size)]
 
     def _drawn(self, epoch: int) -> tuple[np.ndarray, Views]:
         """Order and views of an epoch: functions of (seed, epoch)."""
@@ -236,8 +263,13 @@ class Session:
 
     def _plan(self) -> dict[str, int]:
         """Batches of each phase of an epoch, and of the last pass."""
-        counts = {"eval": len(self.passed_rows), "test": len(self.material.test_ids), "features": len(self.material.ids_N)}
-        return {"train": self.epoch_steps} | {phase: math.ceil(count / self.eval_batch) for phase, count in counts.items()}
+        shared, alone = self.eval_batch * self.ranks.count, self.eval_batch
+        return {
+            "train": self.epoch_steps,
+            "eval": math.ceil(len(self.passed_rows) / shared),
+            "test": math.ceil(len(self.material.test_ids) / shared),
+            "features": math.ceil(len(self.material.ids_N) / alone),
+        }
 
     def _probed(self, threads: int, probes: Path) -> Way:
         """The fastest way here, tried on the first batch of the first epoch."""
@@ -247,7 +279,7 @@ class Session:
             config.arch if self.traits.ours else f"{config.arch} {architecture_digest(self.network, self.origin.function)}",
             shape,
             self.material.class_count,
-            config.batch_size,
+            math.ceil(config.batch_size / self.ranks.count),
             torch.__version__,
             devices.device_name(self.device),
             threads,
@@ -269,6 +301,8 @@ class Session:
     def _allowed(self, way: Way) -> bool:
         """Whether a way may be tried: bfloat16 only where the logits stay float32, channels_last only where it works."""
         rounds = way.precision == "bf16" and self.traits.head is None
+        if way.compiled and self.ranks.count > 1:
+            return False
         return not rounds and (self.traits.layout == "channels_last" or way.layout == "nchw")
 
     def _keep_last_layer(self, writer: RunWriter, pace: Pace) -> None:

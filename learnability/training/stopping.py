@@ -85,6 +85,10 @@ class Pace:
             self.stopping, self._stopping_since = True, now
         return self.stopping
 
+    def drops(self, phase: str, batches_left: int) -> bool:
+        """Whether a stop was asked for and the epoch would end too late."""
+        return self.poll() and self.clock() + self.left(phase, batches_left) > self._stopping_since + self.grace_s
+
     def through(self, phase: str, batches: Iterable) -> Iterator:
         """The batches, one after the other, watched; Dropped where a stop was asked and the epoch would take too long."""
         total, start = self.plan[phase], self.clock()
@@ -92,7 +96,7 @@ class Pace:
         for done, batch in enumerate(batches):
             if done:
                 self._seconds[phase] = (self.clock() - start) / done
-            if self.poll() and self.clock() + self.left(phase, total - done) > self._stopping_since + self.grace_s:
+            if self.drops(phase, total - done):
                 raise Dropped
             if self.clock() - self._told >= self.tell_s:
                 self.tell(phase, done)

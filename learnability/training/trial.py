@@ -20,6 +20,7 @@ class Traits:
     head: str | None = "head"  # the linear layer that makes the logits; None: no one layer does, so bfloat16 would round them
     draws: bool = False  # its train mode draws random numbers (dropout), so two ways cannot be compared number by number
     layout: str = "channels_last"  # the layout its images come in where none is timed
+    whole: bool = True  # every parameter gets a gradient at every update
     ours: bool = True
 
 
@@ -33,8 +34,9 @@ def tried(network: nn.Module, arch: str, class_count: int, shape: tuple[int, int
         torch.default_generator.manual_seed(0)
         head = _head(copy.deepcopy(network).eval(), images, arch, class_count)
         one, two = (_logits(copy.deepcopy(network).train(), images, arch, class_count, "train") for _ in range(2))
-        layout = _layout(network, images, arch)
-    return Traits(head, not torch.equal(one, two), layout, ours=False)
+        layout, whole = _layout(network, images, arch)
+    draws = not torch.equal(one, two)
+    return Traits(head, draws, layout, whole and not draws, ours=False)
 
 
 @torch.no_grad()
@@ -73,13 +75,13 @@ def _logits(network: nn.Module, images: torch.Tensor, arch: str, class_count: in
     return logits
 
 
-def _layout(network: nn.Module, images: torch.Tensor, arch: str) -> str:
-    """channels_last where forward and backward work in it, else nchw."""
+def _layout(network: nn.Module, images: torch.Tensor, arch: str) -> tuple[str, bool]:
+    """channels_last where forward and backward work in it, else nchw; and whether every parameter got a gradient."""
     for layout, memory_format in (("channels_last", torch.channels_last), ("nchw", torch.contiguous_format)):
         own = copy.deepcopy(network).train().to(memory_format=memory_format)
         try:
             F.cross_entropy(own(images.contiguous(memory_format=memory_format)), torch.zeros(len(images), dtype=torch.int64)).backward()
-            return layout
+            return layout, all(parameter.grad is not None for parameter in own.parameters() if parameter.requires_grad)
         except MISFIT as error:
             failed = error
     raise ConfigError(f"architecture {arch!r}: expected a network that can be trained, got {type(failed).__name__}: {failed}") from failed

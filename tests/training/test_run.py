@@ -136,7 +136,7 @@ def test_planted_labels_are_the_same_for_every_architecture_and_seed(toy):
     [
         ({"arch": "resnet99"}, "resnet99.*resnet20, vgg16, mobilenet"),
         ({"start": "dinov2"}, "'tiny': expected linear or mlp on the features of dinov2"),
-        ({"devices": 2}, "devices 2.*not available"),
+        ({"devices": 2}, "devices 2: expected as many processes, got 1.*train --devices 2.*torchrun"),
         ({"subset": 71}, "subset 71: expected at most 70"),
         ({"fingerprint": "0" * 64}, "00000000"),
     ],

@@ -47,6 +47,14 @@ def tiny(num_classes: int, in_channels: int) -> nn.Module:
     )  # fmt: skip
 
 
+def unnormed(num_classes: int, in_channels: int) -> nn.Module:
+    """`tiny` without batch norm: what it makes of an image does not depend on the others of a batch."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 8, 3, 2, 1), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, num_classes),
+    )  # fmt: skip
+
+
 def failing(num_classes: int, in_channels: int) -> nn.Module:
     """`tiny`, but its logits are NaN for every image once it has taken ten updates."""
     network = tiny(num_classes, in_channels)
@@ -66,7 +74,7 @@ def flat(num_classes: int, in_channels: int) -> nn.Module:
     return nn.Sequential(*pooled, nn.ReLU(), nn.Linear(8, num_classes))
 
 
-OWN = {"tiny": "tests.training.toy:tiny", "failing": "tests.training.toy:failing"}
+OWN = {name: f"tests.training.toy:{name}" for name in ("tiny", "failing", "unnormed")}
 
 
 def make_toy(root, N=70, T=20, K=4, C=3, size=32, name="toy") -> Toy:

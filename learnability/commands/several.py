@@ -1,0 +1,54 @@
+"""Runs over several devices from the shell: the processes are started; the first of them leads, the others follow."""
+
+import contextlib
+from collections.abc import Iterator
+
+from learnability.config import RunConfig
+from learnability.errors import PeerLost
+from learnability.store.locks import hold
+from learnability.store.paths import Cache
+
+
+def start(count: int, device: str, arguments: list[str]) -> int | None:
+    """Runs `learnability ARGUMENTS` in `count` processes and waits: the exit code. None in one that was started like this."""
+    from learnability.training import ranks
+
+    if ranks.launched():
+        return None
+    ranks.first_device(device, count)
+    from learnability.training.launch import started
+
+    return started(count, arguments)
+
+
+@contextlib.contextmanager
+def leading(ranks, cache: Cache, device: str, wait: float = 0.0) -> Iterator[None]:
+    """Holds the locks of the devices that are taken on this machine; at the end the others are told that it is one."""
+    own = ranks.device(device)
+    names = [f"device-cuda:{index}" for index in range(ranks.local)] if ranks.count > 1 and own.type == "cuda" else [f"device-{own}"]
+    with contextlib.ExitStack() as stack:
+        for name in names:
+            stack.enter_context(hold(cache, name, wait=wait))
+        yield
+        if ranks.count > 1:
+            ranks.told(lambda: None)
+            ranks.leave()
+
+
+def lead(ranks, config: RunConfig) -> None:
+    """Tells the others which run comes next."""
+    if ranks.count > 1:
+        ranks.told(config.to_json)
+
+
+def follow(ranks, cache: Cache, **given) -> int:
+    """What the others do: they train along, run after run. Why one ended is said by that one, or by what started them."""
+    from learnability.training.run import train
+
+    try:
+        while (told := ranks.told()) is not None:
+            train(RunConfig.from_json(told), cache, **given)
+    except PeerLost:
+        return 1
+    ranks.leave()
+    return 0
