@@ -5,8 +5,9 @@
     python -m bench.dashboard_time --cache FOLDER                                       one that bench.made_cache made before
 
 A wait begins at the time stamp of the mouse's or key's own event and ends with the first frame in which what was asked for stands and
-the script rests. "First page" begins with the navigation. Drawing, the network stack and the browser's own work are in it; server and
-browser share the machine. Memory is RssAnon of the server, read ten times a second. Prints one markdown table.
+the script rests. "First page" begins with the navigation, in a browser with a profile as a person has one: what it compiled once it keeps.
+Drawing, the network stack and the browser's own work are in it; server and browser share the machine. Memory is RssAnon of the
+server, read ten times a second. Prints one markdown table.
 """
 
 import argparse
@@ -29,7 +30,7 @@ from playwright.sync_api import TimeoutError, sync_playwright
 from bench import made_cache
 from learnability.store.datasets import open_dataset
 from learnability.store.paths import Cache
-from tests.browser.conftest import ARGUMENTS, start_server
+from tests.browser.conftest import ARGUMENTS, VIEW, start_server
 
 LARGE = 200_000  # samples from which on the second column of targets counts
 TARGETS = {  # row -> ms at 50,000 samples, ms at 1.28 M
@@ -41,6 +42,7 @@ TARGETS = {  # row -> ms at 50,000 samples, ms at 1.28 M
     "next sheet of the gallery": (300, 800),
 }
 MEMORY = 400  # MB
+PLAIN = [argument for argument in ARGUMENTS if "swiftshader" not in argument]  # WebGL without a GPU slows all drawing; not needed here
 PATIENCE = 240_000  # ms; then the measurement is given up. Twenty browsers share the cores with their server
 CLOCK = """
 window.clock = {
@@ -202,7 +204,7 @@ def filters(person: Person, repeats: int, classes: int) -> list[float]:
 
 def many_at_once(browser, address: str, runs: list[str], count: int) -> tuple[list[float], list[float], list[str]]:
     """`count` sessions on different runs opened together, then one click in each at once: (ms to open, ms of the click, errors)."""
-    contexts = [browser.new_context(viewport={"width": 1400, "height": 900}) for _ in range(count)]
+    contexts = [browser.new_context(**VIEW) for _ in range(count)]
     people = [Person(context, address) for context in contexts]
     ready = "clock.title() === 'Gallery' && clock.tiles() === 100"
     for i, person in enumerate(people):
@@ -259,8 +261,7 @@ def measure(cache_root: Path, log: Path, repeats: int, sessions: int, classes: i
     pair = f"?a={next(id for id in groups if id.startswith('resnet'))}&b={next(id for id in groups if id.startswith('vgg'))}"
     with measured_server(cache_root, log) as (address, memory), sync_playwright() as playwright:
         path = next(path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name)))
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        context = browser.new_context(viewport={"width": 1400, "height": 900})
+        context = playwright.chromium.launch_persistent_context(log.parent / "profile", executable_path=path, args=PLAIN, **VIEW)
         empty = memory.now()
         first = Person(context, address)
         first.begin("/" + pair, PAGES["Overview"])
@@ -276,13 +277,15 @@ def measure(cache_root: Path, log: Path, repeats: int, sessions: int, classes: i
         yield "filter by class", filters(first, repeats, classes)
         errors, told = first.failed(), f"{empty:.0f} when started, {memory.now():.0f} after one session"
         yield f"RssAnon of the server, MB: {told}, at most", [memory.most]
+        context.close()
         if sessions:
+            browser = playwright.chromium.launch(executable_path=path, args=PLAIN)
             opened, clicked, more = many_at_once(browser, address, runs, sessions)
+            browser.close()
             errors += more
             yield f"{sessions} sessions opened at once: gallery", opened
             yield f"{sessions} sessions: click on a tile in all", clicked
             yield f"RssAnon of the server, MB: {memory.now():.0f} after {sessions} sessions, at most", [memory.most]
-        browser.close()
     if errors:
         raise SystemExit(f"{len(errors)} errors in the pages, the first: {errors[0]}")
 
@@ -312,7 +315,7 @@ def conditions(load: float) -> str:
     libraries = ", ".join(f"{name} {version(name)}" for name in ("streamlit", "plotly", "numpy", "pyarrow", "playwright"))
     return (
         f"{date.today()}; {names[0] if names else platform.machine()}, {os.cpu_count()} cores, load {load:.1f} at the start; "
-        f"Python {platform.python_version()}, {libraries}; Chromium headless, 1400 x 900, drawn in software"
+        f"Python {platform.python_version()}, {libraries}; Chromium headless, 1400 x 900, drawn in software, without WebGL"
     )
 
 
