@@ -108,6 +108,8 @@ def test_heavy_libraries_stay_in_their_rooms(path):
         assert not names & {"torch", "torchvision"}, f"{me} imports torch"
     if not me.startswith(STREAMLIT):
         assert "streamlit" not in names, f"{me} imports streamlit"
+    if not me.startswith("learnability.cluster"):
+        assert "ray" not in names, f"{me} imports ray"
     if me.startswith("learnability.sources"):
         at_top = {module.split(".")[0] for module in imports(path, top_level=True)}
         assert not at_top & {"torch", "torchvision", "sklearn"}, f"{me} imports a heavy library at its top"

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 from tqdm import tqdm
 
+from learnability.errors import InputError
+from learnability.jobs import devices
 from learnability.store.paths import Cache
 
 
@@ -24,6 +26,23 @@ def command(commands, name: str, run: Callable, summary: str, examples: str) -> 
 
 def cache_of(args: argparse.Namespace) -> Cache:
     return Cache.at(args.cache)
+
+
+def add_cluster(own: argparse.ArgumentParser) -> None:
+    own.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="a Ray cluster, <host>:<port> or auto: one run a GPU, else a run every --threads CPUs (default: $RAY_ADDRESS)",
+    )
+
+
+def device_of(args: argparse.Namespace) -> str | None:
+    """The device asked for, which may be a cluster."""
+    if args.cluster is None:
+        return args.device
+    if args.device not in (None, "auto"):
+        raise InputError(f"--cluster {args.cluster} with --device {args.device}: expected one of them.")
+    return devices.cluster(args.cluster)
 
 
 def print_json(content) -> None:

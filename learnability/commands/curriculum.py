@@ -8,7 +8,7 @@ import time
 
 from learnability import experiments, jobs
 from learnability.commands import curriculum_files
-from learnability.commands.arguments import Bar, cache_of, command, print_json, table
+from learnability.commands.arguments import Bar, add_cluster, cache_of, command, device_of, print_json, table
 from learnability.config import AUGMENTS, PRECISIONS, SCHEDULES, RunConfig, planted_name
 from learnability.curriculum import ARMS, PACINGS
 from learnability.experiments import Launched, Proposal, Results
@@ -67,6 +67,7 @@ def _add_run(actions) -> None:
     recipe.add_argument("--precision", choices=PRECISIONS, help="default auto")
     recipe.add_argument("--deterministic", action="store_const", const=True, help="CUDA: the same bits at every run")
     own.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default auto)")
+    add_cluster(own)
     own.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
     own.add_argument("--wait", action="store_true", help="stay until all runs are through, then show the result")
     own.add_argument("--json", action="store_true", help="for programs: which runs are new; with --wait the result")
@@ -89,21 +90,21 @@ def _add_show(actions) -> None:
 
 
 def run(args) -> int:
-    cache = cache_of(args)
+    cache, device = cache_of(args), device_of(args)
     design = design_from(
         args.pacing, {field: getattr(args, field) for field in RECIPE}, data=args.data, arch=args.arch, metric=args.metric,
         easy_is=args.easy_is, scores=args.scores, score_seeds=args.score_seeds, balance=not args.no_balance, arms=tuple(args.arms),
         seeds=args.seeds, first_seed=args.first_seed, subset=args.subset,
         labels=planted_name(args.label_noise) if args.label_noise is not None else args.labels,
     )  # fmt: skip
-    proposal = experiments.propose(cache, design, args.device)
+    proposal = experiments.propose(cache, design, device)
     launched = _launch(cache, proposal, args)
     if not args.wait:
         return _told(proposal, launched, args)
     while not (unfinished := _wait(cache, args.data, launched.all, quiet=args.json)):
         if proposal.complete:
             return _show(cache, args.data, proposal.id, None, args.json)
-        proposal = experiments.propose(cache, design, args.device)  # the scores are there now
+        proposal = experiments.propose(cache, design, device)  # the scores are there now
         launched = _launch(cache, proposal, args)
     return _ended(unfinished)
 
@@ -124,7 +125,7 @@ def show(args) -> int:
 
 def _launch(cache: Cache, proposal: Proposal, args: argparse.Namespace) -> Launched:
     """Says what it is and what it will cost, and launches."""
-    launched = experiments.launch(cache, proposal, args.device, args.threads)
+    launched = experiments.launch(cache, proposal, device_of(args), args.threads)
     if not args.json:
         print(proposal.said)
         if proposal.scores is not None:

@@ -1,7 +1,7 @@
 """resume: puts runs that ended early back into the queue."""
 
 from learnability import jobs
-from learnability.commands.arguments import cache_of, command
+from learnability.commands.arguments import add_cluster, cache_of, command, device_of
 from learnability.errors import InputError
 
 
@@ -16,12 +16,13 @@ def add(commands) -> None:
     own.add_argument("runs", nargs="*", metavar="RUN", help="run ids, or prepare-<key>")
     own.add_argument("--all", action="store_true", help="all that was cut off by a crash or a restart of the machine")
     own.add_argument("--device", help="another device than before")
+    add_cluster(own)
     own.add_argument("--threads", type=int, help="CPU threads; another number than before is not bit-exact")
     own.add_argument("--restart", action="store_true", help="begin again from epoch 0 where the checkpoint is damaged")
 
 
 def run(args) -> int:
-    cache = cache_of(args)
+    cache, device = cache_of(args), device_of(args)
     if bool(args.runs) == args.all:
         raise InputError("expected run ids, or --all. See: python -m learnability runs")
     if args.all:
@@ -30,6 +31,6 @@ def run(args) -> int:
         return 0
     for name in args.runs:
         key = jobs.find(cache, name)
-        queued = jobs.resume(cache, *key, device=args.device, threads=args.threads, restart=args.restart)
+        queued = jobs.resume(cache, *key, device=device, threads=args.threads, restart=args.restart)
         print(f"{key[1]}: {'queued' if queued else 'is queued or at work already'}")
     return 0

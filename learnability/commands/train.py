@@ -8,7 +8,7 @@ import sys
 from learnability import jobs
 from learnability.commands import architectures as own_architectures
 from learnability.commands import several
-from learnability.commands.arguments import Bar, cache_of, command, print_json
+from learnability.commands.arguments import Bar, add_cluster, cache_of, command, device_of, print_json
 from learnability.config import AUGMENTS, HEADS, PRECISIONS, RECORD_MODES, SCHEDULES, RunConfig, planted_name, study
 from learnability.errors import ConfigError, TrainingError
 from learnability.store.datasets import ensure_labels, open_dataset
@@ -31,6 +31,7 @@ def add(commands) -> None:
         "  python -m learnability train --data cifar10 --arch resnet20 --seeds 3 --subset 10000\n"
         "  python -m learnability train --data cifar10 --arch resnet20 --label-noise 0.05\n"
         "  python -m learnability train --data cifar10 --arch resnet20 vgg16 --seeds 3 --queue\n"
+        "  python -m learnability train --data cifar10 --arch resnet20 --seeds 20 --queue --cluster 10.0.0.1:6379\n"
         "  python -m learnability train --data photos --arch timm:convnext_atto --lr 0.02\n"
         "  python -m learnability train --data photos --arch torchvision:resnet50 --batch-size 1024 --devices 8\n"
         "  python -m learnability train --data photos --arch linear --start timm:resnet10t --seeds 10\n"
@@ -79,6 +80,7 @@ def add(commands) -> None:
     )
     own.add_argument("--backbone", metavar="ARCH", help="of which architecture FILE.safetensors is, where the file does not say")
     own.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default auto)")
+    add_cluster(own)
     own.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
     own.add_argument("--eager", action="store_true", help="nothing compiled, no CUDA graphs: the reference to check against")
     own.add_argument("--together", type=int, default=1, metavar="R", help="runs side by side (default 1): small networks on a GPU")
@@ -93,6 +95,8 @@ def run(args) -> int:
         raise ConfigError(f"--together {args.together}: expected at least 1.")
     if args.queue and args.tracker:
         raise ConfigError("--tracker with --queue: expected one of them. Train in the foreground, or see the runs page.")
+    if args.cluster and not args.queue:
+        raise ConfigError(f"--cluster {args.cluster} without --queue: expected both. Runs reach a cluster through the queue.")
     if args.devices < 1:
         raise ConfigError(f"--devices {args.devices}: expected at least 1.")
     if args.devices > 1 and args.together > 1:
@@ -224,14 +228,14 @@ def _queue(args) -> int:
         raise ConfigError("--restart with --queue: expected one of them. Use: python -m learnability resume RUN --restart")
     if args.eager:
         raise ConfigError("--eager with --queue: expected one of them. Train the reference in the foreground.")
-    cache = cache_of(args)
-    if args.devices > 1 and args.device.partition(":")[2] not in ("", "0"):
-        given = f"--device {args.device}"
+    cache, device = cache_of(args), device_of(args)
+    if args.devices > 1 and (args.cluster or args.device.partition(":")[2] not in ("", "0")):
+        given = "--cluster" if args.cluster else f"--device {args.device}"
         raise ConfigError(
             f"--devices {args.devices} with {given}: expected the GPUs of this machine from cuda:0 on, or its processor. Use --device cuda "
             "or cpu."
         )
-    launched = jobs.launch(cache, configs_of(args, cache), args.device, args.threads)
+    launched = jobs.launch(cache, configs_of(args, cache), device, args.threads)
     if args.json:
         print_json([{"run": run_id, "created": created} for run_id, created in launched])
         return 0

@@ -4,7 +4,9 @@ import contextlib
 import faulthandler
 import os
 import signal
+import socket
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -30,17 +32,21 @@ def add(commands) -> None:
     own.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default auto)")
     own.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
     own.add_argument("--restart", action="store_true", help="begin again from epoch 0 where a checkpoint is damaged")
+    own.add_argument("--scheduled", action="store_true", help="another scheduler gave the device: do not wait for its other users here")
+    own.add_argument("--leash", action="store_true", help="end at once when standard input closes: whoever started this is gone")
 
 
 def run(args) -> int:
+    if args.leash:
+        threading.Thread(target=_end_with_starter, name="leash", daemon=True).start()
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # the order in which the queue names devices
     cache = cache_of(args)
     configs = [load_config(cache, args.data, run_id) for run_id in args.runs]
     count = configs[0].devices
-    if any(config.devices != count for config in configs):
-        expected = f"{count} devices, as {args.runs[0]}"
+    if any(config.devices != count for config in configs) or (count > 1 and args.scheduled):
+        expected = "the one device that was given" if args.scheduled else f"{count} devices, as {args.runs[0]}"
         raise ConfigError(f"{', '.join(args.runs)}: expected runs over {expected}. Start the others apart.")
     code = several.start(count, args.device, args.arguments) if count > 1 else None
     if code is not None:
@@ -55,7 +61,7 @@ def run(args) -> int:
         given = {"device": args.device, "threads": args.threads, "stop": stop, "restart": args.restart}
         return several.follow(ranks, cache, **given, pictures=Originals)
     try:
-        with several.leading(ranks, cache, args.device, wait=1.0):
+        with contextlib.nullcontext() if args.scheduled else several.leading(ranks, cache, args.device, wait=1.0):
             for config in configs:
                 if not stop.asked:
                     several.lead(ranks, config)
@@ -68,6 +74,14 @@ def run(args) -> int:
         told(str(error))
         return BUSY
     return 128 + stop.signal if stop.signal else 0
+
+
+def _end_with_starter() -> None:
+    """SIGKILL to this process and its group once standard input closes: it may be at work elsewhere by now, so nothing is written."""
+    with contextlib.suppress(OSError):
+        while os.read(0, 1):
+            pass
+    os.kill(0 if os.getpgrp() == os.getpid() else os.getpid(), signal.SIGKILL)
 
 
 class Lines:
@@ -92,7 +106,8 @@ class Lines:
     def _probes(self) -> None:
         """The probe comes before the run is opened; while it lasts, silence is no stall."""
         with contextlib.suppress(LearnabilityError, OSError):
-            write_json(self.folder / "progress.json", {"time": time.time(), "pid": os.getpid(), "phase": "probe"})
+            here = {"time": time.time(), "pid": os.getpid(), "host": socket.gethostname()}
+            write_json(self.folder / "progress.json", {**here, "phase": "probe"})
 
 
 def told(line: str) -> None:

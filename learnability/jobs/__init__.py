@@ -14,6 +14,7 @@
     disk_used(cache), device_choices()
 
 Nothing here imports PyTorch: runs are started as `python -m learnability trainer`, each in a process group of its own.
+A device is cpu, cuda:<i>, mps, or a Ray cluster, ray:<address>: its runs wait in the same queue, and `learnability.cluster` works on them.
 """
 
 from learnability.jobs.control import PREPARE_OPTIONS, delete, find, launch, move_up, prepare, resume, resume_interrupted, stop, stop_all

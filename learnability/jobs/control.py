@@ -30,6 +30,11 @@ def launch(cache: Cache, configs: Iterable[RunConfig], device: str = "auto", thr
     A config that has its run already is named, not started again. Label versions that can be planted are made.
     """
     configs, lane = list(configs), devices.lane(device)
+    if devices.on_cluster(lane) and (several := next((config for config in configs if config.devices != 1), None)):
+        raise InputError(
+            f"run {several.run_id} over {several.devices} devices: expected one device a run on a cluster, which spreads the runs. "
+            "Train it on one machine."
+        )
     for data, fingerprint, labels in dict.fromkeys((config.data, config.fingerprint, config.labels) for config in configs):
         ensure_labels(cache, data, fingerprint[:8], labels)
     made = [(config, create_run(cache, config)) for config in configs]
@@ -176,7 +181,7 @@ def _leaving(cache: Cache, connection: sqlite3.Connection, data: str, name: str)
 
 
 def _at_work_or_queued(cache: Cache, connection: sqlite3.Connection, job: Job) -> bool:
-    return job.state == "queued" or alive_or_in_hand(cache, job, queue.worker(connection, job.lane) is not None)
+    return job.state == "queued" or alive_or_in_hand(cache, job, starts.has_worker(connection, cache, job.lane))
 
 
 def delete(cache: Cache, data: str, name: str) -> int:

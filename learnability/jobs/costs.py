@@ -9,7 +9,7 @@ from pathlib import Path
 
 from learnability.config import HEADS, RunConfig
 from learnability.errors import LearnabilityError
-from learnability.jobs import devices, disk
+from learnability.jobs import devices, disk, queue
 from learnability.metrics import METRICS
 from learnability.store.files import read_json
 from learnability.store.paths import Cache
@@ -28,7 +28,7 @@ OTHER_NETWORK = 60e6  # bytes of checkpoint and features where nothing is known
 # Time of an epoch beside ResNet-20's, and its images/s where nothing was trained yet: orders of magnitude, never shown as measured.
 RELATIVE = {"cpu": {"resnet20": 1.0, "vgg16": 4.8, "mobilenet": 2.1}, "gpu": {"resnet20": 1.0, "vgg16": 2.0, "mobilenet": 2.0}}
 HEAD_WEIGHT = 0.01  # of a head on features, the pass of the backbone before it left out
-GUESSED_SPEED = {"cpu": 500.0, "mps": 5_000.0, "cuda": 50_000.0}  # cpu: a core
+GUESSED_SPEED = {"cpu": 500.0, "mps": 5_000.0, "cuda": 50_000.0, "ray": 50_000.0}  # cpu: a core; ray: a GPU of the cluster
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -145,6 +145,9 @@ def measured_here(cache: Cache, device: str = "auto") -> Measured:
     """What the earlier runs in this cache tell of a device's speed."""
     lane = devices.lane(device)
     candidates = [run for run in load_runs(cache) if not run.problem and run.looks]
+    if devices.on_cluster(lane):  # what its nodes are, only the queue can tell: by the runs that went there
+        sent = {job.key for job in queue.read(cache, lambda connection: queue.jobs(connection, lane=lane))}
+        candidates = [run for run in candidates if (run.data, run.id) in sent]
     told = [_run_speed(str(cache.root), run.data, run.id, run.looks, lane) for run in candidates]
     return Measured(lane, tuple(one for one in told if one is not None))
 
@@ -155,7 +158,7 @@ def _run_speed(root: str, data: str, run_id: str, looks: int, lane: str) -> _Run
     cache = Cache(Path(root))
     try:
         environment = read_json(cache.run_folder(data, run_id) / "environment.json")
-        if environment.get("device") != lane.partition(":")[0] or not _same_device(environment, lane):
+        if not devices.on_cluster(lane) and not _same_device(environment, lane):
             return None
         seconds = [look["seconds"] for look in load_looks(cache, data, run_id)[:looks] if look.get("seconds")]
         config = load_config(cache, data, run_id)
@@ -170,6 +173,8 @@ def _run_speed(root: str, data: str, run_id: str, looks: int, lane: str) -> _Run
 
 
 def _same_device(environment: dict, lane: str) -> bool:
+    if environment.get("device") != lane.partition(":")[0]:
+        return False
     if lane == "cpu":
         return _processor() is None or str(environment.get("cpu", "")).startswith(_processor())
     gpu = next((gpu for gpu in devices.gpus() if lane == f"cuda:{gpu.index}"), None)

@@ -3,6 +3,7 @@
 import dataclasses
 import time
 
+from learnability.jobs.devices import on_cluster
 from learnability.jobs.processes import boot_id
 from learnability.jobs.queue import Job
 from learnability.jobs.reasons import disk_full, of_crash, plain
@@ -28,6 +29,7 @@ class JobState:
     position: int | None = None  # 1: next in its lane
     device: str | None = None
     pid: int | None = None
+    host: str | None = None  # the machine of that process
     signal: int | None = None  # what ended it, where a worker saw it
     looks: int = 0  # committed
     epochs: int = 0
@@ -176,11 +178,14 @@ def _at_work(seen: Seen, timeouts: Timeouts) -> dict:
     reason = None
     if state == "stalled":
         reason = f"no new step for {silent or 0:.0f} s; where it hangs stands in the log. Stop it, then resume."
+    elif job is not None and on_cluster(job.lane) and "host" in told:
+        reason = f"on {told['host']}"
     return {
         "state": state,
         "reason": reason,
         "actions": () if state == "stopping" else ("stop",),
         "pid": told.get("pid") or (job.pid if job else None),
+        "host": told.get("host"),
         "phase": told.get("phase", "starting"),
         "epoch": told.get("epoch"),
         "step": told.get("step"),

@@ -1,10 +1,14 @@
-"""The devices of this machine, told without PyTorch: the dashboard and the workers hold no CUDA context."""
+"""The devices of this machine, told without PyTorch: the dashboard and the workers hold no CUDA context.
+
+A Ray cluster counts as one more, `ray:<address>`: the address is its name, so every job says where it goes.
+"""
 
 import dataclasses
 import functools
 import importlib.util
 import os
 import platform
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,6 +16,9 @@ from pathlib import Path
 from learnability.errors import InputError
 
 PREPARE = "prepare"  # the lane of preparations; all other lanes are devices
+CLUSTER = "ray:"  # and the address of a Ray cluster
+VARIABLE = "RAY_ADDRESS"  # names a cluster where nothing else does
+_ADDRESS = re.compile(r"auto|[A-Za-z0-9][A-Za-z0-9.-]*:\d{1,5}")
 RESERVE = 1.5e9  # bytes a run needs on a GPU besides its images: context, network, one step
 
 
@@ -27,25 +34,56 @@ class Gpu:
 
 
 def lane(device: str) -> str:
-    """The device that a name means here: `auto` becomes cuda:0, mps or cpu, `cuda` becomes cuda:0."""
+    """The device that a name means here: `auto` becomes the cluster of RAY_ADDRESS, cuda:0, mps or cpu, `cuda` becomes cuda:0."""
     if device == PREPARE:
         return PREPARE
+    if device.startswith(CLUSTER):
+        return cluster(device.removeprefix(CLUSTER))
     kind, _, index = device.partition(":")
     if device == "auto":
+        if (named := _named_cluster()) is not None:
+            return named
         if cuda_works():
             return "cuda:0"
-        return "mps" if platform.system() == "Darwin" and platform.machine() == "arm64" else "cpu"
+        return "mps" if _apple() else "cpu"
     if kind == "cuda" and (not index or index.isdecimal()):
         return f"cuda:{int(index or 0)}"
     if device not in ("cpu", "mps"):
-        raise InputError(f"device {device!r}: expected auto, cpu, cuda, cuda:<number> or mps.")
+        raise InputError(f"device {device!r}: expected auto, cpu, cuda, cuda:<number>, mps or ray:<host>:<port>.")
     return device
+
+
+def cluster(address: str) -> str:
+    """The lane of a Ray cluster: `ray:<host>:<port>`, or `ray:auto` for the one this machine belongs to."""
+    if not _ADDRESS.fullmatch(address):
+        raise InputError(
+            f"cluster {address!r}: expected <host>:<port> of its head, for example 10.0.0.1:6379, or auto. This machine must belong to "
+            "it: ray start --address=<host>:<port> --num-cpus=0 --num-gpus=0"
+        )
+    if importlib.util.find_spec("ray") is None:
+        raise InputError(f"cluster {address}: Ray is not installed here. Install it: pip install -r requirements-cluster.txt")
+    return f"{CLUSTER}{address}"
+
+
+def on_cluster(lane: str) -> bool:
+    return lane.startswith(CLUSTER)
+
+
+def _named_cluster() -> str | None:
+    """The lane of the cluster that RAY_ADDRESS names; None without Ray, or where that names something else (a job server)."""
+    address = os.environ.get(VARIABLE, "")
+    return f"{CLUSTER}{address}" if _ADDRESS.fullmatch(address) and importlib.util.find_spec("ray") else None
 
 
 def choices() -> list[str]:
     """What a launch form can offer here, the default first."""
     found = [f"cuda:{gpu.index}" for gpu in gpus()] if cuda_works() else []
-    return list(dict.fromkeys([lane("auto"), *found, "cpu"]))
+    mps = ["mps"] if _apple() else []
+    return list(dict.fromkeys([lane("auto"), *found, *mps, "cpu"]))
+
+
+def _apple() -> bool:
+    return platform.system() == "Darwin" and platform.machine() == "arm64"
 
 
 @functools.lru_cache(1)

@@ -37,7 +37,7 @@ class _Queue:
 def _queue(cache: Cache) -> _Queue:
     def read(connection: sqlite3.Connection) -> _Queue:
         jobs = queue.jobs(connection)
-        workers = frozenset(lane for lane in {job.lane for job in jobs} if queue.worker(connection, lane) is not None)
+        workers = frozenset(lane for lane in {job.lane for job in jobs} if starts.has_worker(connection, cache, lane))
         positions, length = {}, dict.fromkeys((job.lane for job in jobs), 0)
         for job in jobs:
             if job.state == "queued":

@@ -18,12 +18,13 @@ from learnability.jobs import logs, queue
 from learnability.jobs.processes import TOKEN, Process
 from learnability.jobs.queue import Job
 from learnability.store.files import disk_errors
+from learnability.store.locks import is_held
 from learnability.store.paths import Cache
 
 
 def ensure_worker(connection: sqlite3.Connection, cache: Cache, lane: str) -> None:
     """Starts a worker for a lane unless one lives. In the transaction that put a job in, so that neither misses the other."""
-    if queue.worker(connection, lane) is not None:
+    if has_worker(connection, cache, lane):
         return
     command = ["worker", "--device", lane, "--cache", str(cache.root)]
     process = spawned(command, worker_log(cache, lane), cache)
@@ -32,8 +33,13 @@ def ensure_worker(connection: sqlite3.Connection, cache: Cache, lane: str) -> No
     threading.Thread(target=process.wait, name=f"wait for {process.pid}", daemon=True).start()  # no zombie stays behind
 
 
+def has_worker(connection: sqlite3.Connection, cache: Cache, lane: str) -> bool:
+    """Whether a lane has a living worker: a process here, or on another machine of a shared cache, where its lock alone tells."""
+    return queue.worker(connection, lane) is not None or is_held(cache, f"worker-{lane}")
+
+
 def worker_log(cache: Cache, lane: str) -> Path:
-    return cache.logs / f"worker-{lane.replace(':', '_')}.txt"
+    return cache.logs / f"worker-{re.sub('[:/]', '_', lane)}.txt"
 
 
 def log_file(cache: Cache, data: str, name: str) -> Path:
@@ -48,15 +54,21 @@ def log_file(cache: Cache, data: str, name: str) -> Path:
 def spawn_job(cache: Cache, job: Job, token: str) -> subprocess.Popen:
     """Starts the trainer of a run, or a preparation."""
     log = log_file(cache, *job.key)
-    command = _trainer(cache, job) if job.kind == "run" else _preparation(cache, job)
-    logs.note(log, f"[{time.strftime('%Y-%m-%d %H:%M:%S')}] learnability {' '.join(command)}")
+    command = trainer(cache, job, job.lane, job.threads) if job.kind == "run" else _preparation(cache, job)
+    begins(log, command)
     return spawned(command, log, cache, {TOKEN: token})
 
 
-def _trainer(cache: Cache, job: Job) -> list[str]:
-    command = ["trainer", job.data, job.name, "--device", job.lane, "--cache", str(cache.root)]
-    if job.threads:
-        command += ["--threads", str(job.threads)]
+def begins(log: Path, command: list[str]) -> None:
+    """Notes in a job's log when and how it was started."""
+    logs.note(log, f"[{time.strftime('%Y-%m-%d %H:%M:%S')}] learnability {' '.join(command)}")
+
+
+def trainer(cache: Cache, job: Job, device: str, threads: int | None) -> list[str]:
+    """What trains a run: the arguments of `python -m learnability`."""
+    command = ["trainer", job.data, job.name, "--device", device, "--cache", str(cache.root)]
+    if threads:
+        command += ["--threads", str(threads)]
     return [*command, "--restart"] if job.asked.get("restart") else command
 
 
@@ -68,30 +80,35 @@ def _preparation(cache: Cache, job: Job) -> list[str]:
     return ["prepare", *options, "--cache", str(cache.root), "--", source]
 
 
-def spawned(arguments: list[str], log: Path, cache: Cache, variables: dict[str, str] | None = None) -> subprocess.Popen:
-    """`python -m learnability ...` in a session of its own, printing to `log`."""
+def spawned(
+    arguments: list[str], log: Path, cache: Cache, variables: dict[str, str] | None = None, leash: bool = False
+) -> subprocess.Popen:
+    """`python -m learnability ...` in a session of its own, printing to `log`.
+
+    `leash` leaves a pipe between the two: it closes when this process ends, however that ends, and `trainer --leash` with it.
+    """
     with disk_errors(cache.root):
         cache.logs.mkdir(parents=True, exist_ok=True)
         output = logs.open_log(log)
     try:
         return subprocess.Popen(
             [sys.executable, "-u", "-m", "learnability", *arguments],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if leash else subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,
-            env=_environment(variables or {}),
+            env=environment(variables or {}),
         )
     finally:
         os.close(output)
 
 
-def _environment(variables: dict[str, str]) -> dict[str, str]:
+def environment(variables: dict[str, str]) -> dict[str, str]:
     """This process's environment; a checkout that is not installed is found from any folder."""
-    environment = {name: value for name, value in os.environ.items() if name != TOKEN} | variables
+    found = {name: value for name, value in os.environ.items() if name != TOKEN} | variables
     root = Path(learnability.__file__).resolve().parents[1]
     if (root / "pyproject.toml").is_file():
-        before = environment.get("PYTHONPATH")
-        environment["PYTHONPATH"] = f"{root}{os.pathsep}{before}" if before else str(root)
-    environment.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # the order of nvidia-smi, so that cuda:1 means the same here and there
-    return environment
+        before = found.get("PYTHONPATH")
+        found["PYTHONPATH"] = f"{root}{os.pathsep}{before}" if before else str(root)
+    found.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # the order of nvidia-smi, so that cuda:1 means the same here and there
+    return found

@@ -28,7 +28,7 @@ LEFT_OVER_S = 3600.0  # a launch takes no longer
 LOW_PRIORITY = 10  # niceness of what shares the processor with its owner: CPU runs and preparations
 
 
-def work(cache: Cache, lane: str, say=print) -> int:
+def work(cache: Cache, lane: str, say=print, kind: "type[Worker] | None" = None) -> int:
     """Works until the lane has been empty for a while. 0 also where another worker has the lane."""
     timeouts = Timeouts.here()
     if not lane.startswith("cuda"):
@@ -36,7 +36,7 @@ def work(cache: Cache, lane: str, say=print) -> int:
     while True:
         try:
             with hold(cache, f"worker-{lane}"):
-                Worker(cache, lane, timeouts, say).until_idle()
+                (kind or Worker)(cache, lane, timeouts, say).until_idle()
         except Locked:
             say(f"another worker has {lane}")
             return 0
@@ -94,10 +94,14 @@ class Worker:
                 self._watch(job)
         if self.news or known != self.me:
             jobs = self._written()
-        if not any(job.state == "running" for job in jobs):
+        if self._room(jobs):
             self._start_next([job for job in jobs if job.state == "queued"])
         logs.cut(starts.worker_log(self.cache, self.lane))
         return any(job.state != "ended" for job in jobs)
+
+    def _room(self, jobs: list[Job]) -> bool:
+        """Whether one more job may begin: a device has one at a time."""
+        return not any(job.state == "running" for job in jobs)
 
     def _lane(self, connection) -> tuple[Process | None, list[Job]]:
         return queue.worker(connection, self.lane), queue.jobs(connection, lane=self.lane)
@@ -127,7 +131,7 @@ class Worker:
             if child.poll() is not None:
                 return self._ended(job, child.returncode)
         elif not self._adopted(job):
-            if job.pid is None:  # the worker that had it was killed before it started anything
+            if job.pid is None and not job.stop:  # the worker that had it was killed before it started anything
                 return self._note(job, state="queued", begun=None)
             return self._ended(job, None)
         if job.stop:
@@ -152,12 +156,24 @@ class Worker:
             with contextlib.suppress(OSError):
                 (self.cache.run_folder(*job.key) / "stop").touch()
         if waited >= self.timeouts.kill:
-            if count := end_family(job.process, job.token or ""):
+            if count := self._kill(job):
                 self.say(f"{job.name} did not obey for {waited:.0f} s: killed {count} process(es)")
                 self._note(job, note=f"asked to stop, did not obey for {waited:.0f} s and was killed; what was committed is kept")
-        elif job.process is not None and job.key not in self.warned and (waited >= self.timeouts.term or job.kind == "prepare"):
+        elif job.key not in self.warned and (waited >= self.timeouts.term or job.kind == "prepare") and self._send(job, signal.SIGTERM):
             self.warned.add(job.key)
-            job.process.send(signal.SIGTERM)
+
+    def _send(self, job: Job, number: int) -> bool:
+        """Signals the process of a job; whether there was one."""
+        return job.process is not None and job.process.send(number)
+
+    def _ask_where(self, job: Job) -> None:
+        """Has a job write into its log where every thread is."""
+        if job.process is not None and job.process.catches(signal.SIGUSR1):
+            job.process.send(signal.SIGUSR1)
+
+    def _kill(self, job: Job) -> int:
+        """Ends a job and all it started, at once; how many processes that were."""
+        return end_family(job.process, job.token or "")
 
     def _look_for_stall(self, job: Job) -> None:
         """Marks a run without a new step, and once has it write where it hangs into its log."""
@@ -174,18 +190,13 @@ class Worker:
         self.say(f"{job.name} stalled: no new step for {silent:.0f} s")
         self._note(job, stalled=1)
         logs.note(starts.log_file(self.cache, *job.key), f"[worker] no new step for {silent:.0f} s; where every thread is:")
-        if job.process is not None and job.process.catches(signal.SIGUSR1):
-            job.process.send(signal.SIGUSR1)
+        self._ask_where(job)
 
     def _ended(self, job: Job, code: int | None) -> None:
         """Notes how a job ended, and ends what it left behind."""
-        if job.token and family(job.process, job.token):
-            self.say(f"{job.name} left {end_family(job.process, job.token)} process(es) behind: killed")
-        for kept in (self.children, self.steps, self.pressed):
-            kept.pop(job.key, None)
-        self.warned.discard(job.key)
+        self._leave(job)
         if code == BUSY and not job.stop:
-            self._note(job, state="queued", note=f"{self.lane} is in use", pid=None, begun=None)
+            self._note(job, state="queued", note=self._busy(), pid=None, begun=None)
             self.asked_device = time.monotonic()
             return
         if code is None and job.kind == "prepare" and self._made(job):
@@ -195,6 +206,21 @@ class Worker:
         said = f"{job.name} ended: {note or 'done'}"
         self.say(said)
         logs.note(starts.log_file(self.cache, *job.key), f"[{time.strftime('%Y-%m-%d %H:%M:%S')}] {said}")
+
+    def _busy(self) -> str:
+        """Why a trainer found that it must wait."""
+        return f"{self.lane} is in use"
+
+    def _leave(self, job: Job) -> None:
+        """Ends what a job left behind, and forgets it."""
+        if job.token and family(job.process, job.token):
+            self.say(f"{job.name} left {end_family(job.process, job.token)} process(es) behind: killed")
+        self._forget(job)
+
+    def _forget(self, job: Job) -> None:
+        for kept in (self.children, self.steps, self.pressed):
+            kept.pop(job.key, None)
+        self.warned.discard(job.key)
 
     def _why(self, job: Job, code: int | None) -> str | None:
         log, config = starts.log_file(self.cache, *job.key), None
@@ -240,6 +266,9 @@ class Worker:
         if why is None:
             return self._start(job)
         self.asked_device = time.monotonic()
+        self._waits(job, why)
+
+    def _waits(self, job: Job, why: str) -> None:
         if why != job.note:
             self.say(f"{job.name} waits: {why}")
             queue.write(self.cache, lambda connection: queue.change(connection, job.key, note=why))
@@ -263,15 +292,19 @@ class Worker:
         try:
             if job.kind == "run":
                 (self.cache.run_folder(*job.key) / "stop").unlink(missing_ok=True)
-            child = starts.spawn_job(self.cache, begun, token)
+            self.children[job.key] = self._spawned(begun)
         except (LearnabilityError, OSError) as error:
             self._note(begun, state="ended", ended=time.time(), code=1, note=str(error))
             return
-        self.children[job.key] = child
-        if (identity := Process.of(child.pid)) is not None:
-            self._note(begun, pid=identity.pid, started=identity.started, boot=identity.boot)
-        self.say(f"{job.name} begins on {self.lane}, process {child.pid}")
         self._written()
+
+    def _spawned(self, job: Job) -> subprocess.Popen:
+        """Starts the process of a job, and notes which it is."""
+        child = starts.spawn_job(self.cache, job, job.token)
+        if (identity := Process.of(child.pid)) is not None:
+            self._note(job, pid=identity.pid, started=identity.started, boot=identity.boot)
+        self.say(f"{job.name} begins on {self.lane}, process {child.pid}")
+        return child
 
 
 def sweep_launches(cache: Cache) -> None:

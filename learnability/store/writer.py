@@ -5,6 +5,7 @@ import dataclasses
 import io
 import json
 import os
+import socket
 import time
 import zlib
 from collections.abc import Iterator
@@ -155,7 +156,7 @@ class RunWriter:
         """Tells where the run is; best effort, so a full disk does not end a run here."""
         with contextlib.suppress(OSError):
             temporary = self.folder / ".tmp-progress"
-            temporary.write_text(json.dumps({"time": time.time(), "pid": os.getpid(), **fields}))
+            temporary.write_text(json.dumps({"time": time.time(), "pid": os.getpid(), "host": socket.gethostname(), **fields}))
             os.replace(temporary, self.folder / "progress.json")
 
     def finish(self, state: str, reason: str | None = None) -> Head:

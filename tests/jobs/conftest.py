@@ -110,6 +110,7 @@ def place(digits_cache, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(FAULTS))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("ENGINE", "light")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
     timeouts(monkeypatch)
     yield here
     for process in started_for(here.cache):
