@@ -19,8 +19,6 @@ from learnability.store.paths import Cache
 from learnability.store.runs import Run
 from ui import pictures
 
-pa.set_memory_pool(pa.system_memory_pool())  # gives back at once what a table took; the default keeps it for the next one
-
 
 def cache() -> Cache:
     return Cache.at()

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from learnability import agreement
-from ui import trust, words
+from ui import scored, trust, words
 from ui.series import Series, joined
 
 SHARED = "A and B share runs, so there is no ceiling for them."
@@ -54,9 +54,22 @@ def measured(made: Series, b: Series) -> Numbers:
     )
 
 
-@st.cache_resource(max_entries=64, show_spinner="Comparing A and B sample by sample ...", hash_funcs={Series: lambda made: made.key})
 def placed(made: Series, b: Series, level_removed: bool) -> tuple[agreement.Quadrants, np.ndarray]:
     """(quadrants of two learnability series, the sample ids they stand for)."""
+    return (_placed if len(made.sample_ids_N) <= scored.LARGE else _large_placed)(made, b, level_removed)
+
+
+@st.cache_resource(max_entries=32, show_spinner="Comparing A and B sample by sample ...", hash_funcs={Series: lambda made: made.key})
+def _placed(made: Series, b: Series, level_removed: bool) -> tuple[agreement.Quadrants, np.ndarray]:
+    return _placed_now(made, b, level_removed)
+
+
+@st.cache_resource(max_entries=1, show_spinner="Comparing A and B sample by sample ...", hash_funcs={Series: lambda made: made.key})
+def _large_placed(made: Series, b: Series, level_removed: bool) -> tuple[agreement.Quadrants, np.ndarray]:
+    return _placed_now(made, b, level_removed)
+
+
+def _placed_now(made: Series, b: Series, level_removed: bool) -> tuple[agreement.Quadrants, np.ndarray]:
     rows_a, rows_b, ids = joined(made, b)
     score_RN = np.concatenate([agreement.hit_shares(one.score_RN[:, rows], one.looks) for one, rows in ((made, rows_a), (b, rows_b))])
     named = (trust.as_group("A", made), trust.as_group("B", b, made.seeds))

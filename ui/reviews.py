@@ -97,7 +97,7 @@ def _suspects(suspicion: Series, aum: Series | None, prediction: Series, share: 
     rows = review.queue(suspicion.score_N, aum_N, ids_N, np.zeros(len(ids_N), bool))
     wrong_N = review.wrong_class(prediction.score_RN, share.score_RN)
     named_RN = np.where(prediction.score_RN == wrong_N, np.nan_to_num(share.score_RN), 0.0)
-    return Suspects(suspicion, rows, wrong_N, named_RN.mean(0))
+    return Suspects(suspicion, rows.astype(np.int32), wrong_N.astype(np.int32), named_RN.mean(0).astype(np.float32))
 
 
 def pairs(found: Suspects, done: Reviewed, taken: str) -> pa.Table:

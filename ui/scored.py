@@ -37,8 +37,18 @@ def token(name: str, run_id: str) -> tuple[int, str]:
         raise files.DamagedFile(f"scores.parquet of run {run_id} is damaged: {error!r}.") from error
 
 
+def column(run: Run, root: str, token: tuple, metric: str) -> tuple[np.ndarray, np.ndarray]:
+    """(sample ids, scores) of a run; of many samples read anew each time, as series hold them too."""
+    read = _column if run.head.rows <= LARGE else _column_read
+    return read(root, run.data, run.id, token, metric)
+
+
 @st.cache_resource(max_entries=8, show_spinner=False)
-def column(root: str, name: str, run_id: str, token: tuple, metric: str) -> tuple[np.ndarray, np.ndarray]:
+def _column(root: str, name: str, run_id: str, token: tuple, metric: str) -> tuple[np.ndarray, np.ndarray]:
+    return _column_read(root, name, run_id, token, metric)
+
+
+def _column_read(root: str, name: str, run_id: str, token: tuple, metric: str) -> tuple[np.ndarray, np.ndarray]:
     table, _ = scores.load_run_scores(Cache.at(root), name, run_id, [metric])
     ids_N, score_N = table["sample_id"].to_numpy(), table[metric].to_numpy(zero_copy_only=False).astype(np.float32)
     score_N.setflags(write=False)
@@ -77,7 +87,7 @@ def _series(root: str, name: str, id: str, tokens: tuple, metric: str, left_out:
     return _series_made(root, name, id, tokens, metric, left_out, used)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs={Run: lambda run: run.id})
+@st.cache_resource(max_entries=5, show_spinner=False, hash_funcs={Run: lambda run: run.id})
 def _large_series(root: str, name: str, id: str, tokens: tuple, metric: str, left_out: str | None, used: tuple) -> Series | None:
     return _series_made(root, name, id, tokens, metric, left_out, used)
 
@@ -90,7 +100,7 @@ def _series_made(root: str, name: str, id: str, tokens: tuple, metric: str, left
         if folded:
             columns = [_held_out(root, unit, unit_tokens, metric) for unit, unit_tokens in zip(used, tokens, strict=True)]
         else:
-            columns = [column(root, name, run_id, token, metric) for ((run_id, token),) in tokens]
+            columns = [column(run, root, token, metric) for run, ((_, token),) in zip(runs, tokens, strict=True)]
     except NotFound:
         return None  # the recording lacks the signal this metric needs
     ids_N = columns[0][0]
