@@ -18,19 +18,19 @@ app: venv
 test: venv-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -m "not soak and not browser" -n 2 --dist loadfile --durations=15
-	$(BIN)/python -m pytest -m "not soak and browser" --durations=15
+	$(BIN)/python -m pytest -m "not soak and not browser" -n 3 --dist loadfile --durations=15
+	$(BIN)/python -m pytest -m "not soak and browser" -n 2 --dist loadfile --durations=15
 
 soak: venv-dev
 	LEARNABILITY_SOAK=1 $(BIN)/python -m pytest -m "soak" --timeout=0 --durations=15
 
 # The experiment of arXiv 1901.02347 on the digits, as one HTML file.  make paper EPOCHS=30 DATA=cifar10: another one
 DATA ?= digits
-EPOCHS ?= 5
+EPOCHS ?= 10
 SEEDS ?= 3
 paper: venv
 	@test "$(DATA)" != digits || $(BIN)/python -m learnability prepare digits --if-missing
-	$(BIN)/python -m learnability paper --data $(DATA) --epochs $(EPOCHS) --seeds $(SEEDS) --precision fp32 --out cache/paper-$(DATA).html
+	$(BIN)/python -m learnability paper --data $(DATA) --epochs $(EPOCHS) --seeds $(SEEDS) --out cache/paper-$(DATA).html
 
 bench: venv-dev
 	@for name in metrics_time prepare_time epoch_time recording_overhead recorder_overhead commit_cost process_settings dashboard_time; do \

@@ -1,5 +1,8 @@
 """The form that starts training and preparing, in the sidebar. It asks the queue; nothing trains in this process."""
 
+import dataclasses
+from collections.abc import Callable, Sequence
+
 import streamlit as st
 
 from learnability import jobs
@@ -107,10 +110,18 @@ def _plan(name: str, preset: str) -> Plan:
 
 def _launch(name: str, preset: str) -> None:
     """The button: puts the runs into the queue. The same launch twice makes no run twice."""
+    device = state.widget("launch-device") if preset == "own" else "auto"
+    _queue(lambda: _plan(name, preset).configs, device or "auto")
+
+
+def next_seed(config: RunConfig, seed: int) -> None:
+    """In callbacks: queues what a run was asked to do for another seed, curriculum, folds and all."""
+    _queue(lambda: (dataclasses.replace(config, seed=seed),), "auto")
+
+
+def _queue(configs: Callable[[], Sequence[RunConfig]], device: str) -> None:
     try:
-        plan = _plan(name, preset)
-        device = state.widget("launch-device") if preset == "own" else "auto"
-        made = jobs.launch(data.cache(), plan.configs, device or "auto")
+        made = jobs.launch(data.cache(), configs(), device)
     except LearnabilityError as error:
         state.set_widget(TOLD, [(False, str(error))])
         return

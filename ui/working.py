@@ -93,9 +93,12 @@ def controls(run: Run) -> None:
             st.button("Resume", key="job-resume", type="primary", on_click=_ask, args=(jobs.resume, run))
         if "move_up" in now.actions and (now.position or 1) > 1:
             st.button("Move up", key="job-up", on_click=_ask, args=(jobs.move_up, run))
-        if run.config:
+        if run.config and launch.can_ask(run.config):
             st.button("Duplicate", key="job-duplicate", help="Opens the form with this config and the next seed.",
                       on_click=launch.fill_from, args=(run.config, _next_seed(run)))  # fmt: skip
+        elif run.config and run.config.origin is None:
+            st.button("Duplicate", key="job-duplicate", on_click=launch.next_seed, args=(run.config, _next_seed(run)),
+                      help="Queues the same config with the next seed; the form cannot say all of it.")  # fmt: skip
         freed = f"Its recording and scores go for good; {words.megabytes(recorded.disk_used(run))} are freed."
         _asked_first("Delete", "delete" in now.actions, _delete, run, freed)
     if said := state.widget("job-told"):

@@ -1,9 +1,13 @@
 """The launch form offers what is built in, registered or taken from a library before, and features that are whole."""
 
+import dataclasses
+
 import numpy as np
 
+from learnability import jobs
 from learnability.config import ARCHITECTURES, RunConfig
 from learnability.store.architectures import Registered, register
+from learnability.store.datasets import open_dataset
 from learnability.store.features import FeatureWriter, declare
 from learnability.store.runs import create_run
 from tests.store.test_features import BACKBONE
@@ -53,3 +57,17 @@ def test_features_that_are_whole_are_a_start_for_heads(no_run, open_page):
     assert estimate(app).startswith("1 run,")
     app.sidebar.selectbox(key="launch-start").select("from scratch").run()
     assert not app.exception and estimate(app).startswith("3 runs,")
+
+
+def test_duplicate_of_what_the_form_cannot_say_asks_for_all_of_it(no_run, open_page, monkeypatch):
+    """A fold held out, for the next seed. Only the training itself is left out."""
+    opened = open_dataset(no_run, "digits")
+    config = RunConfig(data="digits", fingerprint=opened.fingerprint, arch="resnet20", folds=3, fold=1, epochs=2)
+    create_run(no_run, config)
+    asked = []
+    monkeypatch.setattr(jobs, "launch", lambda cache, configs, device: [(one.run_id, asked.append(one) is None) for one in configs])
+    app = open_page("runs", job=config.run_id)
+    app.button(key="job-duplicate").click().run()
+    assert not app.exception
+    assert asked == [dataclasses.replace(config, seed=1)]
+    assert any(asked[0].run_id in text.value for text in app.sidebar.text)

@@ -69,7 +69,7 @@ def check(tmp_path, fields: dict, kills: list[str]) -> None:
     [
         ({"arch": "resnet20", "schedule": "cosine", "epochs": 3}, ["step:5", "step:5"]),
         ({"arch": "mobilenet", "schedule": "step", "augment": "flip", "epochs": 2, "precision": "bf16"}, ["between:1"]),
-        ({"arch": "vgg16", "schedule": "constant", "augment": "none", "record": "eval", "subset": 24}, ["eval:3"]),
+        ({"arch": "resnet20", "schedule": "constant", "augment": "none", "record": "eval", "subset": 24}, ["eval:3"]),
         ({"arch": "tiny", "schedule": "cosine", "epochs": 4, "momentum": 0.5}, ["commit:31", "commit:40"]),
     ],
     ids=["in an epoch, twice", "between epochs", "in the eval pass", "in a commit"],
@@ -102,9 +102,9 @@ def test_epochs_differ_and_a_resume_trains_on_its_own_epoch_not_the_first(tmp_pa
 
 
 @pytest.mark.slow
-def test_three_fresh_processes_record_the_same_bytes(tmp_path):
+def test_two_fresh_processes_record_the_same_bytes(tmp_path):
     hashes = set()
-    for number in range(3):
+    for number in range(2):
         toy = make_toy(tmp_path / str(number), N=40, T=8)
         hashes.add(in_child(toy, {"arch": "resnet20", "epochs": 1, "subset": 24, "threads": 2}).stdout.strip())
     assert len(hashes) == 1 and len(hashes.pop()) == 64
