@@ -154,7 +154,7 @@ def measured_here(cache: Cache, device: str = "auto") -> Measured:
 
 @functools.lru_cache(4096)
 def _run_speed(root: str, data: str, run_id: str, looks: int, lane: str) -> _RunSpeed | None:
-    """What `looks` committed looks of a run tell; None where they were made on another device."""
+    """What `looks` committed looks of a run tell; None where they were made on another device, or on several."""
     cache = Cache(Path(root))
     try:
         environment = read_json(cache.run_folder(data, run_id) / "environment.json")
@@ -165,7 +165,7 @@ def _run_speed(root: str, data: str, run_id: str, looks: int, lane: str) -> _Run
         told, rows = info(cache, data, config.fingerprint), rows_of(cache, config)
     except (LearnabilityError, KeyError, ValueError, AttributeError):
         return None
-    if not seconds or not told.get("H"):
+    if not seconds or not told.get("H") or config.devices > 1:
         return None
     epoch_s = statistics.median(seconds[1:] if len(seconds) > 2 else seconds)
     epoch_s /= 1 + EVAL_SHARE * (config.record == "eval")

@@ -38,9 +38,9 @@ def started(count: int, arguments: list[str], said=lambda line: print(line, file
         except SignalException as asked:
             return 128 + asked.sigval
         except ChildFailedError as failed:
-            for rank, failure in sorted(failed.failures.items()):
-                if failure.exitcode < 0:
-                    said(f"process {rank} of 0 to {count - 1} was ended by {failure.signal_name()}; the others were ended too")
+            rank, failure = failed.get_first_failure()
+            if failure.exitcode < 0:
+                said(f"rank {rank} of {count} was ended by {failure.signal_name()}; the others were ended too")
             first = failed.failures.get(0)
             return first.exitcode if first is not None and first.exitcode > 0 else 1
     return 0

@@ -160,9 +160,9 @@ class Ranks:
             if isinstance(error, PeerLost):
                 raise
             if not _of_a_peer(error):
-                self._leave_word(f"process {self.rank} of 0 to {self.count - 1} ended: {str(error) or type(error).__name__}")
+                self._leave_word(f"rank {self.rank} of {self.count} ended: {str(error) or type(error).__name__}")
                 raise
-            said = self._word() or f"one of the {self.count} processes ended without a word: it was killed or has crashed"
+            said = self._word() or f"one of {self.count} ranks ended without a word: it was killed or has crashed"
             raise PeerLost(f"{said}. What was committed is kept; the same command goes on.") from error
 
     def _leave_word(self, word: str) -> None:

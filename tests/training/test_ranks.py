@@ -19,6 +19,7 @@ from learnability.recording import SIGNALS
 from learnability.store.files import read_json
 from learnability.store.locks import is_held, run_lock
 from learnability.store.runs import load_features, load_looks, load_recording, load_run
+from learnability.store.scores import load_run_scores
 from learnability.training import SPIN, train
 from learnability.training.batches import share
 from learnability.training.ranks import Ranks, first_device, smallest_share
@@ -72,6 +73,8 @@ def test_two_processes_record_what_one_records(tmp_path):
     check_same(toy, alone, plain, 1e-5)
     recording = load_recording(toy.cache, toy.name, normed.run_id, verify=True)
     assert recording.seen_NE.all() and recording.loss_NE.shape == (61, 2)
+    scores, looks = load_run_scores(toy.cache, toy.name, normed.run_id)
+    assert (scores.num_rows, looks) == (61, 2)
     told = [read_json(toy.cache.run_folder(toy.name, run.run_id) / "environment.json") for run in (plain, normed, alone)]
     assert [one["devices"] for one in told] == [2, 2, 1] and "batch_norm" not in told[2]
     assert told[0]["batch_norm"] == "none in this network" and "its own 7.5 of the 15 rows" in told[1]["batch_norm"]
@@ -91,7 +94,7 @@ def test_a_stop_is_one_of_all_a_resume_is_exact_and_a_killed_process_ends_the_ot
     lost = toy.config(**fields | {"seed": 1, "epochs": 9})
     head = load_run(toy.cache, toy.name, lost.run_id).head
     assert (head.state, head.looks) == ("failed", 2), outcome.stderr
-    assert "one of the 2 processes ended without a word" in head.reason and "the same command goes on" in head.reason
+    assert "one of 2 ranks ended without a word" in head.reason and "the same command goes on" in head.reason
     assert not is_held(toy.cache, run_lock(toy.name, lost.run_id))
 
 
