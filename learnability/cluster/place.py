@@ -1,6 +1,7 @@
 """A place on the cluster: how this worker sees it, and how its node does; and the way to the cluster itself."""
 
 import contextlib
+import re
 import signal
 import socket
 import subprocess
@@ -49,7 +50,7 @@ def connected(address: str):
         )
     except (OSError, RuntimeError, ValueError) as error:
         raise Unreachable(
-            f"no Ray cluster at {address} that this machine belongs to ({first_line(error)}). On its head: ray start --head; "
+            f"no Ray cluster at {address} that this machine belongs to ({in_short(error)}). On its head: ray start --head; "
             "here: ray start --address=<head>:6379 --num-cpus=0 --num-gpus=0; then: resume --all"
         ) from error
     return ray
@@ -111,10 +112,10 @@ class Place:
             raise
         except exceptions.ActorUnavailableError:
             return None
-        except exceptions.RayActorError as error:
-            raise Lost(f"{f'node {self.host}' if self.host else 'its node'} was lost ({first_line(error)})") from error
         except exceptions.GetTimeoutError as error:
             raise Lost(f"node {self.host} did not answer for {ANSWER_S:.0f} s") from error
+        except exceptions.RayError as error:
+            raise Lost(f"{f'node {self.host}' if self.host else 'its node'} was lost ({in_short(error)})") from error
 
 
 class Seat:
@@ -150,6 +151,7 @@ class Seat:
         return end_family(self.process, self.token)
 
 
-def first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0].rstrip(".:") if lines else type(error).__name__
+def in_short(error: BaseException) -> str:
+    """The first line of what Ray says, and the error behind it where a traceback ends with one."""
+    lines = [line.strip().rstrip(".:") for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return f"{lines[0]}: {lines[-1]}" if re.match(r"[\w.]+(Error|Exception): ", lines[-1]) and lines[1:] else lines[0]

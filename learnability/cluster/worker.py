@@ -3,7 +3,7 @@
 import contextlib
 import time
 
-from learnability.cluster.place import Gone, Lost, Place, Unreachable, connected, first_line
+from learnability.cluster.place import Gone, Lost, Place, Unreachable, connected, in_short
 from learnability.jobs import derivation, devices, logs, queue, starts, worker
 from learnability.jobs.queue import Job, Key
 from learnability.jobs.worker import Worker
@@ -46,7 +46,7 @@ class ClusterWorker(Worker):
         try:
             super().until_idle()
         except self.ray.exceptions.RayError as error:
-            raise Gone(f"the cluster at {self.lane} answers no more: {first_line(error)}. Start it, then: resume --all") from error
+            raise Gone(f"the cluster at {self.lane} answers no more: {in_short(error)}. Start it, then: resume --all") from error
         finally:
             self.ray.shutdown()  # ends every place of this worker
 

@@ -31,13 +31,19 @@ from tests.jobs.test_trainings import LONG, undisturbed
 LOOPBACK = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # the second: 127.0.0.1 stays 127.0.0.1
 NODE = {"node_ip_address": "127.0.0.1", "object_store_memory": 80 * 2**20}
 SOON = {"health_check_initial_delay_ms": 500, "health_check_period_ms": 500, "health_check_failure_threshold": 3}  # a dead node shows
-ASKED = ["--data", "digits", "--epochs", "12", "--subset", "64", "--batch-size", "32", "--precision", "fp32"]
+ASKED = ["--data", "digits", "--epochs", "10", "--subset", "64", "--batch-size", "32", "--precision", "fp32"]
 
 
 @pytest.fixture(scope="module")
-def head():
+def ray():
+    return pytest.importorskip("ray", reason="Ray cannot be imported: pip install -r requirements-cluster.txt")
+
+
+@pytest.fixture(scope="module")
+def head(ray):
     """The head of a cluster that lends nothing itself."""
-    cluster_utils = pytest.importorskip("ray.cluster_utils", reason="Ray cannot be imported: pip install -r requirements-cluster.txt")
+    from ray import cluster_utils
+
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # sockets lie in it: their paths must be short
     with pytest.MonkeyPatch.context() as patch:
         for name, value in LOOPBACK.items():
@@ -97,7 +103,8 @@ def node_of(nodes: list, pid: int):
 
 
 @pytest.mark.parametrize("count", [3, pytest.param(9, marks=pytest.mark.soak)])
-def test_runs_queue_over_two_places_and_are_stopped_and_resumed_there(head, nodes, place, shell, count):
+def test_runs_queue_over_two_places_and_are_stopped_and_resumed_there(head, nodes, place, shell, monkeypatch, count):
+    monkeypatch.setenv("FAULT_SECONDS", "0.1")  # longer than it takes Ray to start a place
     nodes()
     lane = devices.cluster(head.address)
     told = shell("train", *ASKED, "--arch", "steady", "--seeds", str(count), "--queue", "--cluster", head.address)
@@ -124,14 +131,14 @@ def test_runs_queue_over_two_places_and_are_stopped_and_resumed_there(head, node
     assert place.head(runs[0]).generation == 1
     until(lambda: place.job(runs[0]).state == "ended")
     assert "MB freed" in shell("delete", runs[0], "--yes")
-    until(lambda: place.worker(lane) is None)
 
 
-def test_a_run_whose_node_dies_goes_on_elsewhere_and_is_byte_equal(head, nodes, real_place, real_twin):
+def test_a_run_whose_node_dies_goes_on_elsewhere_and_is_byte_equal(head, nodes, real_place, real_twin, monkeypatch):
+    monkeypatch.setenv("FAULT_SECONDS", "0.08")
     place, both = real_place, nodes()
     lane = devices.cluster(head.address)
     run_id = jobs.launch(place.cache, [place.config(**LONG)], lane, threads=1)[0][0]
-    until(lambda: place.state(run_id).looks >= 3, 120)
+    until(lambda: place.state(run_id).looks >= 1, 120)
     told = place.state(run_id)
     assert (told.state, told.device) == ("running", lane)
     assert told.reason.startswith("on ")
@@ -141,14 +148,13 @@ def test_a_run_whose_node_dies_goes_on_elsewhere_and_is_byte_equal(head, nodes, 
     head.remove_node(dead, allow_graceful=False)
     both.remove(dead)
     until(lambda: not trainer.alive, 20)
-    queued = until(lambda: place.head(run_id).generation == 1 and place.state(run_id), 120)
-    assert queued.state in ("running", "done")
     finished(place, lane, run_id)
     assert place.recording(run_id) == real_twin
     assert place.head(run_id).generation == 1
     assert "was lost" in jobs.log_tail(place.cache, "digits", run_id)
 
 
+@pytest.mark.soak
 def test_runs_end_with_a_killed_worker_and_the_next_one_goes_on(head, nodes, place, shell):
     nodes(1)
     lane = devices.cluster(head.address)
@@ -157,12 +163,12 @@ def test_runs_end_with_a_killed_worker_and_the_next_one_goes_on(head, nodes, pla
     trainer = Process.of(place.state(run_id).pid)
     assert place.worker(lane).send(signal.SIGKILL)
     until(lambda: not trainer.alive, 30)
-    cut_off = place.state(run_id)
-    assert (cut_off.state, cut_off.interrupted) == ("crashed", True)
+    assert place.until(run_id, "crashed", seconds=10).interrupted
     assert shell("resume", "--all") == f"{run_id}: queued\n"
     assert finished(place, lane, run_id).looks == 12
 
 
+@pytest.mark.soak
 def test_a_run_has_a_gpu_of_its_own_where_there_are_gpus(head, nodes, place):
     """The node only says that it has two: the light engine asks for none."""
     nodes(1, num_cpus=8, num_gpus=2)
@@ -206,10 +212,11 @@ class FewNodes:
 
 
 @pytest.fixture
-def doomed(place, monkeypatch):
+def doomed(ray, place, monkeypatch):
     """A worker of such a cluster that this process is."""
     monkeypatch.setattr(cluster_worker, "connected", lambda address: FewNodes())
     monkeypatch.setattr(cluster_worker, "Place", Doomed)
+    monkeypatch.setattr(Doomed, "given_back", 0)
     lane = devices.cluster("10.0.0.1:6379")
     place.as_worker(lane)
     return ClusterWorker(place.cache, lane, Timeouts.here(), print)
@@ -240,7 +247,7 @@ def test_a_run_that_was_asked_to_stop_when_its_place_was_lost_is_stopped(place, 
     assert not doomed.children
 
 
-def test_a_run_over_several_devices_is_not_for_a_cluster(place):
+def test_a_run_over_several_devices_is_not_for_a_cluster(ray, place):
     with pytest.raises(InputError, match="over 2 devices: expected one device a run on a cluster"):
         jobs.launch(place.cache, [place.config(devices=2)], devices.cluster("10.0.0.1:6379"))
     assert place.cache.run_ids("digits") == []
@@ -275,7 +282,7 @@ def test_a_trainer_on_a_leash_ends_with_whoever_started_it(place):
     assert place.state(config.run_id).state == "crashed"
 
 
-def test_where_no_cluster_answers_the_runs_wait_and_say_why(place, monkeypatch, capsys):
+def test_where_no_cluster_answers_the_runs_wait_and_say_why(ray, place, capsys):
     lane = devices.cluster("127.0.0.1:1")
     place.as_worker(lane)
     run_id = jobs.launch(place.cache, [place.config()], lane)[0][0]
@@ -286,7 +293,7 @@ def test_where_no_cluster_answers_the_runs_wait_and_say_why(place, monkeypatch, 
     assert jobs.stop(place.cache, "digits", run_id)
 
 
-def test_a_worker_on_another_machine_is_known_by_its_lock(place):
+def test_a_worker_on_another_machine_is_known_by_its_lock(ray, place):
     lane = devices.cluster("10.0.0.1:6379")
     elsewhere = Process(os.getpid(), "1", "the boot of another machine")
     with hold(place.cache, f"worker-{lane}"):
@@ -299,7 +306,7 @@ def test_a_worker_on_another_machine_is_known_by_its_lock(place):
     assert place.state(run_id).interrupted
 
 
-def test_a_cluster_is_a_device_where_ray_address_names_one(monkeypatch):
+def test_a_cluster_is_a_device_where_ray_address_names_one(ray, monkeypatch):
     here = devices.lane("auto")
     for address, found in (("10.0.0.1:6379", "ray:10.0.0.1:6379"), ("auto", "ray:auto"), ("http://10.0.0.1:8265", here), ("", here)):
         monkeypatch.setenv("RAY_ADDRESS", address)
@@ -323,9 +330,8 @@ def test_without_ray_nothing_changes(place, monkeypatch, capsys):
     assert place.cache.run_ids("digits") == []
 
 
-@pytest.mark.parametrize("module", ["learnability.__main__", "learnability.cluster", "ui.data"])
-def test_ray_is_imported_by_nothing_but_a_worker_of_a_cluster(module):
-    code = f"import sys, {module}; sys.exit('ray' in sys.modules)"
+def test_ray_is_imported_by_nothing_but_a_worker_of_a_cluster():
+    code = "import sys, learnability.__main__, learnability.cluster, ui.data; sys.exit('ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env={**os.environ, "RAY_ADDRESS": "10.0.0.1:6379"}).returncode == 0
 
 
@@ -336,9 +342,9 @@ def test_a_cluster_needs_the_queue(place, capsys):
         assert said in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("tasks", [(0,), pytest.param((0, 1, 0), marks=pytest.mark.soak)])
-def test_the_array_job_of_the_page(real_place, tmp_path, monkeypatch, tasks):
-    place = real_place
+@pytest.mark.soak
+def test_the_array_job_of_the_page(real_place, tmp_path, monkeypatch):
+    place, tasks = real_place, (0, 1, 0)
     page = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text()
     script = re.search(r"```sh\n(#!/bin/bash\n.*?)```", page, re.DOTALL)[1]
     script = script.replace("--epochs 30", "--epochs 1 --subset 64 --precision fp32")
