@@ -21,23 +21,34 @@ def start(count: int, device: str, arguments: list[str]) -> int | None:
     return started(count, arguments)
 
 
+def joined(count: int, device: str):
+    """The ranks of runs over `count` devices, once they have met; None of one device."""
+    if count == 1:
+        return None
+    from learnability.training.ranks import Ranks
+
+    return Ranks.joined(count, device)
+
+
 @contextlib.contextmanager
 def leading(ranks, cache: Cache, device: str, wait: float = 0.0) -> Iterator[None]:
     """Holds the locks of the devices that are taken on this machine; at the end the others are told that it is one."""
-    own = ranks.device(device)
-    names = [f"device-cuda:{index}" for index in range(ranks.local)] if ranks.count > 1 and own.type == "cuda" else [f"device-{own}"]
+    from learnability.training import devices
+
+    own = devices.resolve(device) if ranks is None else ranks.device(device)
+    names = [f"device-{own}"] if ranks is None or own.type == "cpu" else [f"device-cuda:{index}" for index in range(ranks.local)]
     with contextlib.ExitStack() as stack:
         for name in names:
             stack.enter_context(hold(cache, name, wait=wait))
         yield
-        if ranks.count > 1:
+        if ranks is not None:
             ranks.told(lambda: None)
             ranks.leave()
 
 
 def lead(ranks, config: RunConfig) -> None:
     """Tells the others which run comes next."""
-    if ranks.count > 1:
+    if ranks is not None:
         ranks.told(config.to_json)
 
 

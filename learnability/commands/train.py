@@ -104,19 +104,17 @@ def run(args) -> int:
     if args.queue:
         return _queue(args)
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # as in the queue: cuda:1 is one device for both
-    code = several.start(args.devices, args.device, args.arguments) if args.devices > 1 else None
-    if code is not None:
+    if args.devices > 1 and (code := several.start(args.devices, args.device, args.arguments)) is not None:
         return code
     from learnability.integrations.trackers import Tracker
     from learnability.pictures import Originals
-    from learnability.training.ranks import Ranks
     from learnability.training.run import train, train_together
     from learnability.training.stopping import Stop
 
     cache, stop = cache_of(args), Stop()
-    ranks = Ranks.joined(args.devices, args.device)
+    ranks = several.joined(args.devices, args.device)
     given = {"device": args.device, "threads": args.threads, "restart": args.restart, "eager": args.eager, "pictures": Originals}
-    if not ranks.first:
+    if ranks is not None and not ranks.first:
         return several.follow(ranks, cache, stop=stop, **given)
     configs, outcomes = configs_of(args, cache), []
     tracker = Tracker(args.tracker, cache) if args.tracker else None

@@ -48,16 +48,14 @@ def run(args) -> int:
     if any(config.devices != count for config in configs) or (count > 1 and args.scheduled):
         expected = "the one device that was given" if args.scheduled else f"{count} devices, as {args.runs[0]}"
         raise ConfigError(f"{', '.join(args.runs)}: expected runs over {expected}. Start the others apart.")
-    code = several.start(count, args.device, args.arguments) if count > 1 else None
-    if code is not None:
+    if count > 1 and (code := several.start(count, args.device, args.arguments)) is not None:
         return code
     from learnability.pictures import Originals
-    from learnability.training.ranks import Ranks
     from learnability.training.run import train
     from learnability.training.stopping import Stop
 
-    stop, ranks = Stop(), Ranks.joined(count, args.device)
-    if not ranks.first:
+    stop, ranks = Stop(), several.joined(count, args.device)
+    if ranks is not None and not ranks.first:
         given = {"device": args.device, "threads": args.threads, "stop": stop, "restart": args.restart}
         return several.follow(ranks, cache, **given, pictures=Originals)
     try:
