@@ -12,8 +12,6 @@ if str(ROOT) not in sys.path:
 import ui.process  # noqa: E402, F401, I001  first: it acts on what the others load
 from ui import curriculum, sidebar, state, words  # noqa: E402
 
-PAGES = {"": ("overview", "compare", "gallery", "review", "curriculum", "runs")}
-HIDDEN = ("sample",)  # reached from a picture
 OWN = {  # parameters of single pages
     "view", "level", "in", "metric_b", "which", "class", "wrong", "sheet", "selection", "id", "colour", "queue", "taken", "pair", "job",
     "kind", "recipes", "hard", "reviewed", "score", "column",
@@ -21,13 +19,12 @@ OWN = {  # parameters of single pages
 }  # fmt: skip
 
 
-def pages() -> dict[str, list]:
-    shown = {
-        part: [st.Page(ROOT / "pages" / f"{name}.py", title=name.capitalize(), url_path=name, default=name == "overview") for name in names]
-        for part, names in PAGES.items()
-    }
-    shown[""] += [st.Page(ROOT / "pages" / f"{name}.py", title=name.capitalize(), url_path=name, visibility="hidden") for name in HIDDEN]
-    return shown
+def pages() -> list:
+    return [_page(name, default=name == "overview") for name in state.PAGES] + [_page(name, visibility="hidden") for name in state.HIDDEN]
+
+
+def _page(name: str, **how):
+    return st.Page(ROOT / "pages" / f"{name}.py", title=name.capitalize(), url_path=name, **how)
 
 
 st.set_page_config(page_title="Learnability Explorer", page_icon=str(ROOT / "static" / "icon.png"), layout="wide")
@@ -38,4 +35,5 @@ with st.sidebar:
     sidebar.draw()
 state.report_unknown(OWN | set(state.SIDEBAR))
 state.follow()
+state.note_drawn(page.url_path or "overview")
 page.run()

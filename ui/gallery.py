@@ -134,8 +134,7 @@ def tiles(
             _open(_known(st.session_state[place].opened, sample_ids), sample_ids, said, back)
 
         TILES(key=place, data=content, on_picked_change=picked, on_opened_change=opened_one, on_ranged_change=ranged)
-    if state.note_left():  # in a fragment the frame does not run
-        st.rerun()
+    state.follow()  # in a fragment the frame does not run
     chosen = state.picked(place)
     return chosen if chosen in sample_ids else None
 

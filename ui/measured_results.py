@@ -61,6 +61,7 @@ def _at_work(name: str, one: Experiment) -> int:
 
 def _live(name: str, id: str, drawn: int) -> None:
     """Charts and numbers; the page is drawn anew when a run ends."""
+    state.stand_by_drawn()
     try:
         one = experiments.experiment(data.cache(), name, id)
         results = experiments.measured(data.cache(), one, _target())

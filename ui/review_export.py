@@ -91,6 +91,7 @@ def write_folder(opened: Dataset, name: str) -> None:
 @st.fragment(run_every="2s")
 def _written(dataset: str, name: str) -> None:
     """Only shows: what the export has told so far."""
+    state.stand_by_drawn()
     told = logs.tail(data.cache().export_log(dataset, name), 6)
     st.text(f"{name}: {'written' if data.cache().export(dataset, name).exists() else 'at work'}\n{told}")
 

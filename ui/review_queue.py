@@ -95,8 +95,7 @@ def draw(opened: Dataset, found: reviews.Suspects, ids: np.ndarray) -> None:
             st.toggle(
                 "Search its nearest neighbours", key="review_near", persist_state="session", help="Takes a moment: the data set is large."
             )
-    if state.note_left():  # in a fragment the frame does not run
-        st.rerun()
+    state.follow()  # in a fragment the frame does not run
 
 
 def progress(done: reviews.Reviewed) -> None:

@@ -1,13 +1,15 @@
 """The one reader and writer of session state and of the URL. What comes from a URL is checked here, again."""
 
 import dataclasses
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
 
 from ui import lasso, words
 
 SIDEBAR = ("data", "recipe", "a", "b", "metric")
+PAGES = ("overview", "compare", "gallery", "review", "curriculum", "runs")
+HIDDEN = ("sample",)  # reached from a picture
 LIMIT = 2000  # characters of a URL value that are looked at
 IGNORED = {"embed", "embed_options"}
 
@@ -38,6 +40,7 @@ def keep(state: State) -> State:
 
 def remember_url() -> None:
     """Before any widget: notes what the link asked for, so that it can be said when it is not there."""
+    st.session_state.pop("drawn", None)  # until this run has come as far as its page
     if "asked" not in st.session_state:
         st.session_state["asked"] = {name: value[:LIMIT] for name, value in st.query_params.to_dict().items() if name not in IGNORED}
 
@@ -80,28 +83,39 @@ def _say_ignored(name: str, wanted: str, value) -> None:
 # going elsewhere
 
 
-def go(page: str, **params) -> None:
-    """From pages and fragments: to another page; `params` are that page's own. Never returns."""
-    leave_note(page, **params)
-    st.rerun()
-
-
 def leave_note(page: str, **params) -> None:
     """From callbacks, which must not rerun: the frame follows the note."""
     st.session_state["goto"] = page, {name: str(value) for name, value in params.items() if value is not None}
 
 
-def note_left() -> bool:
-    return "goto" in st.session_state
-
-
 def follow() -> None:
-    """Called by the frame once the sidebar stands."""
+    """Called by the frame once the sidebar stands, and by fragments, for which the frame does not run."""
     if "goto" in st.session_state:
         page, params = st.session_state.pop("goto")
         for name in params:  # the page's widget takes the value from the URL, not from an earlier visit
             st.session_state.pop(name, None)
         st.session_state["asked"] = dict(params)
+        st.switch_page(f"../pages/{page}.py", query_params=params)
+
+
+def note_drawn(page: str) -> None:
+    """Called by the frame: this page, with the URL's parameters, is what stands from now on."""
+    st.session_state["drawn"] = page, st.query_params.to_dict()
+
+
+def stand_by_drawn() -> None:
+    """In a display that draws itself anew: its request may have left the browser before a change of page and come after it.
+
+    Streamlit then runs it for the page before, which empties the one that stands; that is drawn again, once.
+    """
+    page, params = st.session_state.get("drawn", (None, {}))
+    if page is None or not st.context.url:
+        return
+    last = urlsplit(st.context.url).path.rstrip("/").rpartition("/")[2]
+    if (last if last in PAGES + HIDDEN else "overview") == page:
+        st.session_state.pop("drawn_again", None)
+    elif st.session_state.get("drawn_again") != page:
+        st.session_state["drawn_again"] = page
         st.switch_page(f"../pages/{page}.py", query_params=params)
 
 

@@ -20,6 +20,7 @@ def sidebar(name: str | None, drawn: dict[str, int], names: tuple[str, ...]) -> 
 
     `drawn` are the runs of data set `name` and the looks that the page was drawn with, `names` the data sets it knew.
     """
+    state.stand_by_drawn()
     try:
         found = jobs.status(data.cache())
     except LearnabilityError as error:
@@ -143,6 +144,7 @@ def _delete(run: Run) -> None:
 @st.fragment(run_every="2s")
 def _live(name: str, run_id: str, drawn: str) -> None:
     """State, progress and the end of the log; the page is drawn anew when the state changes."""
+    state.stand_by_drawn()
     try:
         now = jobs.state(data.cache(), name, run_id)
     except NotFound:
