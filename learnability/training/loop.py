@@ -58,7 +58,10 @@ def evaluate(network: nn.Module, forward: Callable, batches: Iterable, recorder:
 def last_layer(
     network: nn.Module, head: nn.Linear | None, forward: Callable, batches: Iterable, row_count: int, class_count: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(N, d) float16, the input of `head` for every image in eval mode, and (N, K) float16, the class probabilities. No head: d = 0."""
+    """(N, d) float16, the input of `head` for every image in eval mode, and (N, K) float16, the class probabilities.
+
+    No head: d = 0. A class count of 0: no probabilities.
+    """
     features_Nd = np.zeros((row_count, head.in_features if head is not None else 0), np.float16)
     probabilities_NK = np.zeros((row_count, class_count), np.float16)
     seen: list[torch.Tensor] = []
@@ -69,7 +72,8 @@ def last_layer(
             logits, at = forward(images), rows.cpu().numpy()
             if head is not None:
                 features_Nd[at] = seen.pop().float().clamp(-65504, 65504).cpu().numpy()
-            probabilities_NK[at] = logits.softmax(1).cpu().numpy()
+            if class_count:
+                probabilities_NK[at] = logits.softmax(1).cpu().numpy()
     finally:
         if hook is not None:
             hook.remove()

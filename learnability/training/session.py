@@ -311,8 +311,9 @@ class Session:
         if head is None and self.config.folds is None:
             return
         passed = plain_batches(self.images, self.labels, self.eval_batch)
+        asked = self.material.class_count if self.config.folds is not None else 0  # of a million rows they would take gigabytes
         features_Nd, probabilities_NK = last_layer(
-            self.network, head, self.forward, pace.through("features", passed), len(trained_N), self.material.class_count
+            self.network, head, self.forward, pace.through("features", passed), len(trained_N), asked
         )
         if features_Nd.shape[1]:
             writer.write_features(features_Nd)
