@@ -48,6 +48,8 @@ def head(ray):
     with pytest.MonkeyPatch.context() as patch:
         for name, value in LOOPBACK.items():
             patch.setenv(name, value)
+        patch.setenv("RAY_TMPDIR", folder)
+        Path(folder, "ray").mkdir()  # Ray notes the newest cluster there, and a fresh machine has no such folder
         lent = {"num_cpus": 0, "include_dashboard": False, "temp_dir": folder, "_system_config": SOON}
         cluster = cluster_utils.Cluster(initialize_head=True, head_node_args=NODE | lent)
         yield cluster
