@@ -21,11 +21,16 @@ from learnability.store.files import disk_errors
 from learnability.store.locks import is_held
 from learnability.store.paths import Cache
 
+ENDING_S = 0.5  # a killed process of several threads may hold its locks a moment longer than it lives
+
 
 def ensure_worker(connection: sqlite3.Connection, cache: Cache, lane: str) -> None:
     """Starts a worker for a lane unless one lives. In the transaction that put a job in, so that neither misses the other."""
-    if has_worker(connection, cache, lane):
-        return
+    ended = time.monotonic() + ENDING_S
+    while has_worker(connection, cache, lane):
+        if queue.worker(connection, lane) is not None or time.monotonic() > ended:
+            return
+        time.sleep(0.02)
     command = ["worker", "--device", lane, "--cache", str(cache.root)]
     process = spawned(command, worker_log(cache, lane), cache)
     if (identity := Process.of(process.pid)) is not None:
