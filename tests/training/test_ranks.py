@@ -84,8 +84,8 @@ def test_two_processes_record_what_one_records(tmp_path):
 def test_a_stop_is_one_of_all_a_resume_is_exact_and_a_killed_process_ends_the_others(tmp_path):
     toy = make_toy(tmp_path / "cache", N=61, T=21)
     fields = {**UNEVEN, "arch": "tiny", "devices": 2, "epochs": 3, "record": "eval", "curriculum": "random:linear,a=0.8,b=0.4"}
-    torchrun = ("torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "tests.training.rank_child")
-    outcome = of_two(*torchrun, str(toy.cache.root), json.dumps({**fields, "fingerprint": toy.fingerprint}))
+    torchrun = ("torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--log-dir", str(tmp_path), "-m")
+    outcome = of_two(*torchrun, "tests.training.rank_child", str(toy.cache.root), json.dumps({**fields, "fingerprint": toy.fingerprint}))
     assert outcome.returncode != 0 and "AssertionError" not in outcome.stderr, outcome.stderr
     config = toy.config(**fields)
     head = load_run(toy.cache, toy.name, config.run_id).head
