@@ -110,8 +110,8 @@ def test_a_family_is_found_by_session_and_token_and_ended_to_the_last(tmp_path):
     script = "sleep 61 & (setsid sleep 62 &) ; env -u LEARNABILITY_JOB sleep 63 & wait"
     leader = subprocess.Popen(["bash", "-c", script], start_new_session=True, env={**os.environ, TOKEN: token})
     process = Process.of(leader.pid)
-    until(lambda: names(family(process, token)) == ["bash", "sleep", "sleep", "sleep"])  # no shell on its way is among them
-    assert len(with_token(token)) == 3
+    settled = ["bash", "sleep", "sleep", "sleep"]  # no shell on its way is among them
+    until(lambda: names(family(process, token)) == settled and len(with_token(token)) == 3)
     assert family(process, token)[-1] == process, "the leader is the last; one forgot the token and is found by the session"
     assert end_family(process, token) >= 4
     assert not family(process, token)
