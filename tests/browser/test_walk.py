@@ -101,7 +101,10 @@ def test_the_grid_by_keyboard_and_the_way_back(server, watched):
     assert page.locator(".tile").count() == 100
 
 
-@pytest.mark.parametrize("page_name", ["compare", "gallery", "sample", "review", "curriculum", "runs"])
+SEEN_ELSEWHERE = [pytest.param(name, marks=pytest.mark.soak) for name in ("compare", "gallery", "review")]
+
+
+@pytest.mark.parametrize("page_name", ["sample", "curriculum", "runs", *SEEN_ELSEWHERE])
 def test_every_page_opens_cold_with_frame_and_menu_in_the_dark_and_in_the_light(page_name, server, many_root, watched):
     seen = watched(color_scheme="dark")
     seen.open(f"{server}/{page_name}?b={group(many_root, 'vgg16')}")
