@@ -68,7 +68,11 @@ def check(tmp_path, fields: dict, kills: list[str]) -> None:
     ("fields", "kills"),
     [
         ({"arch": "resnet20", "schedule": "cosine", "epochs": 3}, ["step:5", "step:5"]),
-        ({"arch": "mobilenet", "schedule": "step", "augment": "flip", "epochs": 2, "precision": "bf16"}, ["between:1"]),
+        pytest.param(
+            {"arch": "mobilenet", "schedule": "step", "augment": "flip", "epochs": 2, "precision": "bf16"},
+            ["between:1"],
+            marks=pytest.mark.soak,
+        ),
         ({"arch": "resnet20", "schedule": "constant", "augment": "none", "record": "eval", "subset": 24}, ["eval:3"]),
         ({"arch": "tiny", "schedule": "cosine", "epochs": 4, "momentum": 0.5}, ["commit:31", "commit:40"]),
     ],
