@@ -68,12 +68,14 @@ def test_a_cold_link_restores_the_view_and_a_run_that_trains_leaves_it_alone(own
     assert new.looks == EPOCHS and new.state == "done"
 
 
-def test_two_sessions_do_not_meet(own, watched):
+def test_two_sessions_do_not_meet(own, chromium):
     """Other runs, other lists, other pictures; but a verdict given in one is seen in the other."""
     address, cache = own
-    one, other = watched(), watched()
+    one, other = (Watched(chromium.new_page(**VIEW)) for _ in range(2))  # two people, two browsers
     one.open(f"{address}/gallery?a={group(cache.root, 'resnet20')}&which=Middle")
     other.open(f"{address}/gallery?a={group(cache.root, 'vgg16')}&which=Easiest")
+    for seen in (one, other):
+        seen.page.locator(".tile").nth(99).wait_for(timeout=30_000)
     lists = one.tile_ids(), other.tile_ids()
     assert lists[0] != lists[1] and list(map(len, lists)) == [100, 100]
     one.page.locator(".tile").nth(2).click()
@@ -87,6 +89,9 @@ def test_two_sessions_do_not_meet(own, watched):
     other.still()
     assert other.page.locator("[data-testid=stMetricValue]").first.inner_text() == "1"
     assert (one.tile_ids(), "which=Middle" in one.page.url) == (lists[0], True)
+    for seen in (one, other):
+        seen.page.close()
+        assert not seen.wrong, seen.wrong
 
 
 @pytest.mark.soak
