@@ -53,7 +53,7 @@ def of_sample(
     metrics = [metric for metric in metrics if words.metric_named(metric).easy_is != "none"]
     spreads, values = {}, {}
     if len(made.sample_ids_N) > scored.LARGE and len(made.runs) == len(made.score_RN):
-        root, tokens = str(data.cache().root), tuple((run.data, run.id, scored.scores_token(run)) for run in made.runs)
+        root, tokens = str(data.cache().root), tuple((run.data, run.id, scored.token(run)) for run in made.runs)
         spreads, values = spread(root, tokens), _row(root, tokens, sample_id)
     told = []
     for metric in metrics:

@@ -71,7 +71,7 @@ def _features(root: str, name: str, run_id: str, committed: tuple) -> np.ndarray
 def nearest(run: Run, opened: Dataset, sample_id: int) -> tuple[np.ndarray, np.ndarray, bool] | None:
     """(sample ids, distances, whether all samples were searched) of a sample's nearest neighbours; None if the run lacks it."""
     shape = last_layer.features_shape(data.cache(), run.data, run.id)
-    ids_N, _ = scored.column(run, data.root(), scored.token(run.data, run.id), "learnability")
+    ids_N, _ = scored.column(run, data.root(), scored.token(run), "learnability")
     row = int(np.searchsorted(ids_N, sample_id))
     if shape is None or row == len(ids_N) or ids_N[row] != sample_id or shape[0] != len(ids_N):
         return None

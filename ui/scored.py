@@ -21,20 +21,15 @@ from ui.series import Series, counted, joined
 LARGE = 200_000  # samples above which few scores are held at a time
 
 
-def scores_token(run: Run) -> tuple[int, str]:
-    """What a run's scores are now: a small key for caches."""
-    return token(run.data, run.id)
-
-
-def token(name: str, run_id: str) -> tuple[int, str]:
-    """(looks, name of the content) of a run's scores; (0, "") where there are none."""
+def token(run: Run) -> tuple[int, str]:
+    """What a run's scores are now, a small key for caches: (looks, name of the content), (0, "") where there are none."""
     try:
-        told = files.table_metadata(data.cache().run_folder(name, run_id) / "scores.parquet")
+        told = files.table_metadata(data.cache().run_folder(run.data, run.id) / "scores.parquet")
         return int(told["looks"]), hashlib.blake2b(told["crc32"].encode(), digest_size=8).hexdigest()
     except NotFound:
         return 0, ""
     except (KeyError, ValueError) as error:
-        raise files.DamagedFile(f"scores.parquet of run {run_id} is damaged: {error!r}.") from error
+        raise files.DamagedFile(f"scores.parquet of run {run.id} is damaged: {error!r}.") from error
 
 
 def column(run: Run, root: str, token: tuple, metric: str) -> tuple[np.ndarray, np.ndarray]:
@@ -70,7 +65,7 @@ def series(name: str, id: str, members: list[Run], metric: str) -> Series | None
     tokens: dict[str, tuple[int, str]] = {}
     for run in members:
         try:
-            tokens[run.id] = token(name, run.id)
+            tokens[run.id] = token(run)
         except LearnabilityError:
             if len(members) == 1:
                 raise
