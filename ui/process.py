@@ -1,4 +1,4 @@
-"""How the server's process uses memory and its threads; imported before anything large is loaded.
+"""How the server's process uses memory, its threads and what browsers send; imported before anything large is loaded.
 
 Arrow's own allocator keeps what tables took, and glibc what arrays took, for a next time that may never come: at 1.28 M samples
 half of the server. What a page is done with goes back to the system instead. Elsewhere than on glibc, and where Arrow is loaded
@@ -7,8 +7,11 @@ the browser while the script goes on.
 """
 
 import ctypes
+import functools
 import os
 import sys
+
+from streamlit.runtime.app_session import AppSession
 
 TRIM_THRESHOLD, MMAP_THRESHOLD, ARENA_MAX = -1, -3, -8  # malloc.h
 
@@ -22,5 +25,25 @@ def give_memory_back() -> None:
         mallopt(ARENA_MAX, 2)
 
 
+def displays_bring_no_widgets() -> None:
+    """What a display asks that draws itself anew (`run_every`) is run without the states of the widgets.
+
+    Streamlit's browser side sends them all along, and while it is busy it sends a click's state with such a request before it
+    sends the click: the callback would then run for a script that draws nothing else, and its effect be lost (what it put into
+    another widget is overwritten by the click's own request), or come twice. A request from another page still has them: by them
+    Streamlit tells which widgets stay.
+    """
+    given = AppSession.request_rerun
+
+    @functools.wraps(given)
+    def request_rerun(session, client_state):
+        if client_state is not None and client_state.is_auto_rerun and client_state.page_script_hash == session.page_script_hash:
+            client_state.ClearField("widget_states")
+        given(session, client_state)
+
+    AppSession.request_rerun = request_rerun
+
+
 give_memory_back()
+displays_bring_no_widgets()
 sys.setswitchinterval(0.0005)

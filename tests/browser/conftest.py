@@ -110,7 +110,8 @@ class Watched:
 
     def open(self, address: str) -> "Watched":
         self.page.goto(address)
-        return self.still()
+        self.page.locator("[data-testid=stMain] [data-testid=stElementContainer]").first.wait_for(state="attached", timeout=60_000)
+        return self.still()  # before its first element a page is not running either
 
     def still(self) -> "Watched":
         """Waits until the script has run and its elements stand."""
