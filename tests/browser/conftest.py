@@ -21,6 +21,7 @@ from tests.ui.conftest import many_root  # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[2]
 ARGUMENTS = ["--no-sandbox", "--enable-unsafe-swiftshader", "--disable-background-networking", "--use-angle=swiftshader"]
+ARGUMENTS += ["--disable-gpu-compositing"]  # pages put together by a graphics device that is only computed took a fifth longer
 STREAMLITS_OWN = ("/_stcore/health", "/_stcore/host-config")  # two 404s of every page that is opened directly
 
 

@@ -117,7 +117,7 @@ def test_help_teaches_with_examples(command, capsys):
 
 def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(digits):
     command = [sys.executable, "-m", "learnability", "train", "--data", "digits", "--arch", "resnet20", "--cache", str(digits.root)]
-    command += ["--subset", "100", "--epochs", "6", "--precision", "fp32", "--threads", "1"]
+    command += ["--subset", "100", "--epochs", "4", "--precision", "fp32", "--threads", "1"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "COLUMNS": "100"})
     deadline = time.monotonic() + 120
     while not any(run.looks for run in load_runs(digits, "digits")):
@@ -129,10 +129,10 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(digits):
     assert "goes on from there" in told
     (stopped,) = load_runs(digits, "digits")
     assert stopped.state == "stopped"
-    assert 0 < stopped.looks < 6
+    assert 0 < stopped.looks < 4
     assert subprocess.run(command, capture_output=True, timeout=240).returncode == 0
     (done,) = load_runs(digits, "digits")
-    assert (done.state, done.looks) == ("done", 6)
+    assert (done.state, done.looks) == ("done", 4)
 
 
 def test_runs_side_by_side_from_the_shell(digits, capsys):

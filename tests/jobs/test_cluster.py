@@ -135,6 +135,7 @@ def test_runs_queue_over_two_places_and_are_stopped_and_resumed_there(head, node
     assert "MB freed" in shell("delete", runs[0], "--yes")
 
 
+@pytest.mark.soak
 def test_a_run_whose_node_dies_goes_on_elsewhere_and_is_byte_equal(head, nodes, real_place, real_twin, monkeypatch):
     monkeypatch.setenv("FAULT_SECONDS", "0.08")
     place, both = real_place, nodes()

@@ -141,19 +141,19 @@ def small_disk(real_place, tmp_path):
 
 def test_a_full_disk_ends_the_run_in_words_and_a_resume_goes_on_once_there_is_space(small_disk):
     here, fill, ballast = small_disk
-    run_id = here.launch(here.config(epochs=60))
+    run_id = here.launch(here.config(epochs=30))
     here.until_looks(run_id, 1)
     fill(0)
     ended = here.until(run_id, "failed", "crashed")
     assert "disk full" in until(lambda: (reason := here.state(run_id).reason) and "disk full" in reason and reason, 20)
     assert "resume" in ended.actions
     looks = ended.looks
-    assert 1 <= looks < 60
+    assert 1 <= looks < 30
     assert len(here.recording(run_id)) == 5, "what was committed can be read"
     ballast.unlink()
     until(lambda: here.job(run_id).state == "ended")
     assert jobs.resume(here.cache, "digits", run_id)
-    assert here.until(run_id, "done").looks == 60
+    assert here.until(run_id, "done").looks == 30
 
 
 def test_preparing_is_a_job_too(place):

@@ -126,7 +126,9 @@ def test_killed_at_every_file_operation(old, new, tmp_path):
         finish(Cache.at(place), new)
 
 
-@pytest.mark.parametrize(("how", "step"), [("ENOSPC", 1), ("EIO", 4), ("EROFS", 5)])
+@pytest.mark.parametrize(
+    ("how", "step"), [("ENOSPC", 1), pytest.param("EIO", 4, marks=pytest.mark.soak), pytest.param("EROFS", 5, marks=pytest.mark.soak)]
+)
 def test_refused_at_every_file_operation(old, new, tmp_path, how, step):
     before = Cache.at(old).current("digits")
     places = stopped_everywhere(old, tmp_path, how, step)

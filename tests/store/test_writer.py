@@ -114,8 +114,18 @@ def short_write(name, real, *args, **kwargs):
     return real(*args, **kwargs)
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS], ids=errno.errorcode.get)
-@pytest.mark.parametrize("action", ["first commit", "commits to the end"])
+MORE_REFUSALS = [(number, action) for number in (errno.EDQUOT, errno.EIO, errno.EROFS) for action in ("first commit", "commits to the end")]
+
+
+@pytest.mark.parametrize(
+    ("number", "action"),
+    [
+        (errno.ENOSPC, "commits to the end"),
+        (errno.EIO, "first commit"),
+        *(pytest.param(*more, marks=pytest.mark.soak) for more in MORE_REFUSALS if more != (errno.EIO, "first commit")),
+    ],
+    ids=lambda value: errno.errorcode.get(value, value),
+)
 def test_a_refusing_disk_at_any_file_operation(known, twin, tmp_path, action, number):
     act, allowed, back = prepared(known, action, tmp_path)
     for at in range(operations_of(known, act, back)):

@@ -1,6 +1,7 @@
 """The gate for fast code: bfloat16 orders the samples as float32 does, at least as well as another seed would."""
 
 import numpy as np
+import pytest
 
 from learnability.agreement import spearman
 from learnability.store.runs import load_looks
@@ -9,6 +10,7 @@ from learnability.training import train
 from tests.training.toy import make_toy
 
 
+@pytest.mark.soak
 def test_bf16_differs_from_fp32_by_no_more_than_two_seeds_differ(tmp_path):
     toy = make_toy(tmp_path, N=120, T=80)
     scores, accuracy = {}, {}

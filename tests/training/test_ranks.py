@@ -81,6 +81,7 @@ def test_two_processes_record_what_one_records(tmp_path):
     assert plain.recipe != alone.recipe, "batch norm sees other batches, so it is another recipe"
 
 
+@pytest.mark.soak
 def test_a_stop_is_one_of_all_a_resume_is_exact_and_a_killed_process_ends_the_others(tmp_path):
     toy = make_toy(tmp_path / "cache", N=61, T=21)
     fields = {**UNEVEN, "arch": "tiny", "devices": 2, "epochs": 3, "record": "eval", "curriculum": "random:linear,a=0.8,b=0.4"}

@@ -73,7 +73,11 @@ def check(tmp_path, fields: dict, kills: list[str]) -> None:
             ["between:1"],
             marks=pytest.mark.soak,
         ),
-        ({"arch": "resnet20", "schedule": "constant", "augment": "none", "record": "eval", "subset": 24}, ["eval:3"]),
+        pytest.param(
+            {"arch": "resnet20", "schedule": "constant", "augment": "none", "record": "eval", "subset": 24},
+            ["eval:3"],
+            marks=pytest.mark.soak,
+        ),
         ({"arch": "tiny", "schedule": "cosine", "epochs": 4, "momentum": 0.5}, ["commit:31", "commit:40"]),
     ],
     ids=["in an epoch, twice", "between epochs", "in the eval pass", "in a commit"],
@@ -105,7 +109,7 @@ def test_epochs_differ_and_a_resume_trains_on_its_own_epoch_not_the_first(tmp_pa
     assert not np.array_equal(loss_NE[:, 0], loss_NE[:, 1])
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_two_fresh_processes_record_the_same_bytes(tmp_path):
     hashes = set()
     for number in range(2):
