@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-import ui.process  # noqa: E402, F401, I001  first: it acts on what the others load
+import ui.process  # noqa: E402, I001  first: it acts on what the others load
 from ui import curriculum, sidebar, state, words  # noqa: E402
 
 OWN = {  # parameters of single pages
@@ -37,3 +37,4 @@ state.report_unknown(OWN | set(state.SIDEBAR))
 state.follow()
 state.note_drawn(page.url_path or "overview")
 page.run()
+ui.process.keep_what_is_loaded()

@@ -8,6 +8,7 @@ the browser while the script goes on.
 
 import ctypes
 import functools
+import gc
 import os
 import sys
 
@@ -44,6 +45,20 @@ def displays_bring_no_widgets() -> None:
     AppSession.request_rerun = request_rerun
 
 
+def keep_what_is_loaded() -> None:
+    """At the end of a page: what has been loaded stays, so the search for garbage, one after each request, passes over it.
+
+    Streamlit searches everything each time; over all modules that takes longer than what a display does that draws itself anew, and
+    twenty people who only looked kept a core busy.
+    """
+    global _modules
+    if len(sys.modules) != _modules:
+        _modules = len(sys.modules)
+        gc.collect()
+        gc.freeze()
+
+
+_modules = 0
 give_memory_back()
 displays_bring_no_widgets()
 sys.setswitchinterval(0.0005)
