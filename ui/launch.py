@@ -83,7 +83,7 @@ def _choices(name: str) -> None:
     one.number_input("Samples", 2, rows, rows, key="launch-subset", help="Fewer than all: the same share of every class.")
     two.number_input("Learning rate", 0.0, 100.0, 0.0, format="%.4g", key="launch-lr", help="0: the default, 0.1; for VGG-16 0.05.")
     one.selectbox("Schedule", SCHEDULES, key="launch-schedule")
-    two.selectbox("Augmentation", AUGMENTS, key="launch-augment", help="auto: crop and flip for colour, none for grey.")
+    two.selectbox("Augment", AUGMENTS, key="launch-augment", help="auto: crop and flip for colour, none for grey.")
     one.selectbox("Recorded in", RECORD_MODES, key="launch-record", help="train: in the update itself. eval: in a pass after each epoch.")
     two.selectbox("Precision", PRECISIONS, key="launch-precision", help="auto measures once what is fastest here.")
     one.selectbox("Labels", data.label_versions(name), key="launch-labels")

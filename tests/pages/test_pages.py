@@ -1,5 +1,6 @@
 """Every page with nothing, with one run, with many, with a run at work and with a damaged one; links that are wrong."""
 
+import gc
 import json
 import zlib
 
@@ -7,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+import ui.process
 from learnability.store import files
 from tests.ui import made_cache
 
@@ -286,3 +288,13 @@ def test_a_plain_picture_can_be_picked_marked_and_opened(many, open_page):
 
 def test_a_link_that_asks_for_neither_plain_nor_not_is_told(many, open_page):
     assert any("plain" in warning for warning in warned(fine(open_page("overview", plain="perhaps"))))
+
+
+def test_what_is_loaded_is_searched_for_garbage_once_and_not_after_every_request(many, open_page, monkeypatch):
+    monkeypatch.setattr(ui.process, "_modules", 0)
+    app = fine(open_page("gallery").run())
+    kept = gc.get_freeze_count()
+    assert kept > 50_000
+    for _ in range(3):
+        app.run()
+    assert gc.get_freeze_count() <= kept, "what a request makes is not kept"
