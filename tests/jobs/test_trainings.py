@@ -133,7 +133,7 @@ def test_run_and_worker_killed_together_are_offered_as_interrupted(place, twin):
     assert jobs.status(place.cache).interrupted == ()
 
 
-@pytest.mark.parametrize("cycles", [2, pytest.param(200, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("cycles", [5, pytest.param(200, marks=pytest.mark.soak)])
 def test_stop_and_resume_leave_no_process_behind_and_no_descriptor_open(place, twin, cycles):
     own = psutil.Process()
     before, run_id = None, place.launch(place.config(epochs=LONG["epochs"] if cycles == 5 else 20 * cycles))
