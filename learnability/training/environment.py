@@ -42,6 +42,7 @@ def described(
         "layout": way.layout,
         "compiled": way.compiled,
         "captured": way.captured,
+        "gemm": way.gemm,
         "deterministic": device.type == "cpu" or (device.type == "cuda" and config.deterministic),
         "architecture": architecture_digest(network, origin.function),
         "architecture_spec": origin.spec,

@@ -80,7 +80,7 @@ class Session:
         mean, std = (stored["mean"], stored["std"]) if stored else self.ranks.told(lambda: channel_statistics(material.images))
         way = None
         if stored and stored["device"] == self.device.type:
-            way = Way(stored["precision"], stored["layout"], stored["compiled"], stored.get("captured", False))
+            way = Way(stored["precision"], stored["layout"], stored["compiled"], stored.get("captured", False), stored.get("gemm", False))
         elif config.precision != "auto":
             way = self._named_way(config.precision)
         elif self.traits.draws:  # two ways of it cannot be compared number by number

@@ -1,4 +1,4 @@
-"""Ways to run the same update: precision and memory layout, eager or compiled. They differ in time, not in meaning."""
+"""Ways to run the same update: precision, memory layout, weight gradients, eager or compiled. They differ in time, not in meaning."""
 
 import contextlib
 import dataclasses
@@ -7,19 +7,25 @@ import shutil
 import torch
 from torch import nn
 
+from learnability.training.gradients import MatrixProducts
+
 
 @dataclasses.dataclass(frozen=True)
 class Way:
-    """How a network is run: `fp32` or `bf16` (autocast), `nchw` or `channels_last`, eager or compiled, an update a CUDA graph or not."""
+    """How a network is run: `fp32` or `bf16` (autocast), `nchw` or `channels_last`, eager or compiled, an update a CUDA graph or not.
+
+    gemm: weight gradients as matrix products (`gradients.py`)
+    """
 
     precision: str
     layout: str
     compiled: bool = False
     captured: bool = False
+    gemm: bool = False
 
     @property
     def name(self) -> str:
-        return f"{self.precision} {self.layout}" + (" compiled" if self.compiled else "") + (" captured" if self.captured else "")
+        return " ".join([self.precision, self.layout, *(kind for kind in ("compiled", "captured", "gemm") if getattr(self, kind))])
 
     def prepared(self, network: nn.Module, device: torch.device) -> nn.Module:
         """The network on the device, its weights in this layout; itself, changed in place."""
@@ -27,9 +33,9 @@ class Way:
         return network.to(device).to(memory_format=memory_format)
 
     def context(self, device: torch.device) -> contextlib.AbstractContextManager:
-        """Autocast around a forward pass in bf16, nothing in fp32."""
+        """What is around a forward pass: autocast in bf16, in fp32 nothing or the convolutions of `gradients.py`."""
         if self.precision == "fp32":
-            return contextlib.nullcontext()
+            return MatrixProducts() if self.gemm else contextlib.nullcontext()
         return torch.autocast(device.type, torch.bfloat16, cache_enabled=device.type != "cuda")  # a graph must not keep old casts
 
 
@@ -47,14 +53,23 @@ def fixed(precision: str, device: torch.device, captured: bool = False) -> Way:
 def candidates(device: torch.device, compiler: bool, captured: bool = False) -> list[Way]:
     """Ways worth timing on this device; compiled ones only where there is a compiler, graphs only on CUDA and if `captured`."""
     ways = [REFERENCE, Way("fp32", "channels_last")]
-    if device.type != "mps" and (device.type == "cpu" or torch.cuda.is_bf16_supported()):
+    if has_bf16(device):
         ways.append(Way("bf16", "channels_last"))
+    if device.type == "cpu":
+        ways.append(Way("fp32", "channels_last", gemm=True))
     if captured and device.type == "cuda":
         ways += [dataclasses.replace(way, captured=True) for way in ways[1:]]
     if compiler and device.type != "mps":
-        best = [way for way in ways[1:] if way.captured] or ways[1:]
+        best = [way for way in ways[1:] if way.captured] or [way for way in ways[1:] if not way.gemm]
         ways += [dataclasses.replace(way, compiled=True) for way in best]
     return ways
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether bfloat16 is worth a trial: elsewhere the CPU's convolutions in it take 10 to 60 times as long as in float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def has_compiler(device: torch.device) -> bool:

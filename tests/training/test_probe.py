@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import nn
 
-from learnability.training import probe
+from learnability.training import probe, ways
 from learnability.training.architectures import build
 from learnability.training.probe import Check, Trial, fastest_way, tried
 from learnability.training.ways import REFERENCE, Way, candidates, fixed
 from tests.training.toy import OWN, pictures
 
 CPU = torch.device("cpu")
-CHANNELS_LAST, BF16 = Way("fp32", "channels_last"), Way("bf16", "channels_last")
+CHANNELS_LAST, BF16, GEMM = Way("fp32", "channels_last"), Way("bf16", "channels_last"), Way("fp32", "channels_last", gemm=True)
 
 
 def batch(count=32, K=4):
@@ -39,20 +39,31 @@ def eager_only(monkeypatch):
     monkeypatch.setattr(probe, "has_compiler", lambda device: False)
 
 
-def test_fixed_ways_are_one_eager_layout_and_candidates_hold_them():
+@pytest.fixture
+def has_bf16(monkeypatch):
+    monkeypatch.setattr(ways, "has_bf16", lambda device: True)
+
+
+def test_fixed_ways_are_one_eager_layout_and_candidates_hold_them(has_bf16):
     assert fixed("fp32", CPU) == CHANNELS_LAST and fixed("bf16", CPU) == BF16
-    assert candidates(CPU, compiler=False) == [REFERENCE, CHANNELS_LAST, BF16]
+    assert candidates(CPU, compiler=False) == [REFERENCE, CHANNELS_LAST, BF16, GEMM]
     assert [way for way in candidates(CPU, compiler=True) if way.compiled] == [
         dataclasses.replace(way, compiled=True) for way in (CHANNELS_LAST, BF16)
     ]
 
 
+def test_bfloat16_is_no_candidate_where_the_processor_lacks_it(monkeypatch):
+    monkeypatch.setattr(ways, "has_bf16", lambda device: False)
+    assert candidates(CPU, compiler=False) == [REFERENCE, CHANNELS_LAST, GEMM]
+    assert ways.fixed("bf16", CPU) == BF16  # who asks for it gets it
+
+
 @pytest.mark.parametrize(("arch", "count"), [("resnet20", 16), ("mobilenet", 16), ("vgg16", 8)])
-def test_every_candidate_of_every_network_has_the_numbers_of_float32(one_thread, arch, count):
+def test_every_candidate_of_every_network_has_the_numbers_of_float32(one_thread, has_bf16, arch, count):
     images, labels = batch(count)
     check = Check(build(arch, 4, 3, 0), images, labels, CPU)
     assert {way.name: check.refusal(way) for way in candidates(CPU, compiler=False)} == dict.fromkeys(
-        ("fp32 nchw", "fp32 channels_last", "bf16 channels_last")
+        ("fp32 nchw", "fp32 channels_last", "bf16 channels_last", "fp32 channels_last gemm")
     )
 
 
@@ -72,7 +83,7 @@ def test_the_network_stays_as_it_is_and_so_does_the_global_random_state(one_thre
     assert torch.equal(random, torch.get_rng_state()) and network.training and all(p.grad is None for p in network.parameters())
 
 
-def test_the_answer_is_remembered_under_its_key_and_a_damaged_file_is_made_anew(one_thread, tmp_path, eager_only, monkeypatch):
+def test_the_answer_is_remembered_under_its_key_and_a_damaged_file_is_made_anew(one_thread, tmp_path, eager_only, has_bf16, monkeypatch):
     images, labels = batch()
     file, asked = tmp_path / "cache" / "probes.json", []
     monkeypatch.setattr(probe, "tried", lambda *given: asked.append(1) or [Trial(way, 1.0 + (way != BF16)) for way in given[4]])
@@ -109,7 +120,7 @@ def test_compilation_is_tried_only_where_it_can_pay(one_thread, tmp_path, monkey
     assert not ask(99).compiled and ask(10_000).compiled and len(asked) == 2
 
 
-def test_out_of_memory_refuses_a_way_and_where_all_are_it_ends(one_thread, monkeypatch, tmp_path, eager_only):
+def test_out_of_memory_refuses_a_way_and_where_all_are_it_ends(one_thread, monkeypatch, tmp_path, eager_only, has_bf16):
     images, labels = batch()
 
     def full(self):

@@ -1,0 +1,130 @@
+"""Weight gradients as matrix products: those of autograd in float64, and a training that resumes with them."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from learnability.recording import SIGNALS
+from learnability.store.runs import load_recording
+from learnability.training import gradients, session, train
+from learnability.training.gradients import MatrixProducts, gains, weight_gradient
+from learnability.training.stopping import Stop
+from learnability.training.ways import Forward, Way
+from tests.training.toy import make_toy
+
+# channels in and out, groups, kernel, stride, padding, H, W
+SHAPES = [
+    (64, 8, 1, (3, 3), (1, 1), (1, 1), 5, 7),
+    (64, 5, 1, (3, 3), (2, 2), (1, 1), 7, 6),
+    (65, 3, 1, (3, 2), (2, 1), (0, 1), 6, 5),
+    (128, 16, 1, (1, 1), (1, 1), (0, 0), 4, 3),
+    (64, 4, 1, (1, 1), (2, 2), (0, 0), 5, 5),
+    (6, 6, 6, (3, 3), (1, 1), (1, 1), 2, 2),
+    (6, 6, 6, (3, 3), (2, 2), (1, 1), 4, 3),
+]
+
+
+def made(shape, dtype=torch.float32):
+    inside, out, groups, kernel, stride, padding, H, W = shape
+    draw = torch.Generator().manual_seed(0)
+    images = torch.randn(5, inside, H, W, generator=draw, dtype=torch.float64).to(dtype).contiguous(memory_format=torch.channels_last)
+    weight = torch.randn(out, inside // groups, *kernel, generator=draw, dtype=torch.float64).to(dtype)
+    bias = torch.randn(out, generator=draw, dtype=torch.float64).to(dtype)
+    return [images, weight, bias], (stride, padding, (1, 1), groups)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("biased", [True, False])
+@pytest.mark.parametrize("columns", [1, 1 << 26], ids=["image by image", "all at once"])
+def test_all_gradients_of_a_convolution_are_those_of_float64(monkeypatch, shape, biased, columns):
+    monkeypatch.setattr(gradients, "_COLUMNS", columns)
+    given, how = made(shape)
+    exact, _ = made(shape, torch.float64)
+    found = []
+    for tensors, mode in ((given, MatrixProducts()), (exact, None)):
+        tensors = [tensor.requires_grad_() for tensor in (tensors if biased else tensors[:2])]
+        if mode is None:
+            out = torch.conv2d(*tensors, *([] if biased else [None]), *how)
+        else:
+            assert gains(*tensors, *([] if biased else [None]), *how)
+            with mode:
+                out = F.conv2d(*tensors, *([] if biased else [None]), *how)
+            assert type(out.grad_fn).__name__ == "_ConvolutionBackward"
+        (out * torch.arange(out.numel(), dtype=out.dtype).view(out.shape).sin()).sum().backward()
+        found.append([out.detach(), *(tensor.grad for tensor in tensors)])
+    for ours, theirs in zip(*found, strict=True):
+        assert ours.shape == theirs.shape and torch.allclose(ours.double(), theirs, rtol=1e-4, atol=1e-4)
+
+
+def test_the_gradient_lies_in_memory_as_channels_last_weights_do():
+    (images, weight, _), (stride, padding, _, _) = made(SHAPES[0])
+    upstream = torch.randn(5, 8, 5, 7)
+    found = weight_gradient(images, upstream, weight.shape, stride, padding)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize(
+    ("images", "weight", "how"),
+    [
+        ((2, 32, 8, 8), (8, 32, 3, 3), ()),  # few channels
+        ((2, 64, 8, 8), (8, 64, 3, 3), (None, 1, "same")),
+        ((2, 64, 8, 8), (8, 64, 3, 3), (None, (1, 1), (1, 1), (2, 2))),  # dilated
+        ((2, 64, 8, 8), (64, 32, 3, 3), (None, (1, 1), (1, 1), (1, 1), 2)),  # grouped, not depthwise
+        ((2, 64, 8, 8), (64, 1, 3, 3), (None, (1, 1), (1, 1), (1, 1), 64)),  # depthwise with many pixels
+        ((64, 8, 8), (8, 64, 3, 3), ()),  # one image
+    ],
+)
+def test_other_convolutions_stay_as_they_are(images, weight, how):
+    images, weight = torch.randn(images), torch.randn(weight).requires_grad_()
+    assert not gains(images, weight, *how)
+    with MatrixProducts():
+        out = F.conv2d(images, weight, *how)
+    assert type(out.grad_fn).__name__ != "_ConvolutionBackward"
+    assert torch.equal(out, F.conv2d(images, weight, *how))
+
+
+def test_frozen_weights_and_keywords_stay_as_they_are_too():
+    images, weight = torch.randn(2, 64, 4, 4), torch.randn(8, 64, 3, 3)
+    assert not gains(images, weight)
+    with MatrixProducts():
+        assert F.conv2d(images, weight).grad_fn is None
+        out = F.conv2d(images, weight.requires_grad_(), stride=2)
+    assert type(out.grad_fn).__name__.startswith("ConvolutionBackward")
+
+
+def test_a_way_with_it_runs_a_network_whose_numbers_are_those_without(one_thread):
+    network = nn.Sequential(nn.Conv2d(3, 64, 3), nn.ReLU(), nn.Conv2d(64, 4, 3, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten()).train()
+    images, labels, found = torch.randn(8, 3, 8, 8), torch.arange(8) % 4, []
+    for way in (Way("fp32", "channels_last"), Way("fp32", "channels_last", gemm=True)):
+        network.zero_grad()
+        logits = Forward(network, way, torch.device("cpu"), 8)(images)
+        F.cross_entropy(logits, labels).backward()
+        found.append([logits.detach(), *(parameter.grad.clone() for parameter in network.parameters())])
+    assert all(torch.allclose(a, b, rtol=1e-4, atol=1e-6) for a, b in zip(*found, strict=True))
+    assert torch.equal(found[0][0], found[1][0])
+
+
+def asking_after_an_epoch(stop: Stop):
+    return lambda done, _total, **_more: stop.ask() if done >= 40 else None
+
+
+def test_a_run_stopped_and_resumed_keeps_them_and_records_the_bytes_of_its_twin(tmp_path, monkeypatch):
+    chosen = [Way("fp32", "channels_last", gemm=True)]
+    monkeypatch.setattr(session, "fastest_way", lambda *given, **more: chosen[0])
+    recordings = []
+    for name in ("stopped", "untouched"):
+        toy, stop = make_toy(tmp_path / name, N=40, T=8), Stop()
+        config = toy.config(arch="mobilenet", precision="auto", epochs=3)
+        if name == "stopped":
+            head = train(config, toy.cache, "cpu", threads=2, stop=stop, progress=asking_after_an_epoch(stop))
+            assert head.state == "stopped" and 1 <= head.looks < 3
+            chosen = [Way("fp32", "nchw")]  # what a new trial would choose now
+        assert train(config, toy.cache, "cpu", threads=2).state == "done"
+        recordings.append(load_recording(toy.cache, toy.name, config.run_id, verify=True))
+        assert json.loads((toy.cache.run_folder(toy.name, config.run_id) / "environment.json").read_text())["gemm"]
+        chosen = [Way("fp32", "channels_last", gemm=True)]
+    assert all(np.array_equal(recordings[0].signals[name], recordings[1].signals[name]) for name in SIGNALS)
