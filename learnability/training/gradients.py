@@ -18,6 +18,9 @@ class MatrixProducts(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         if func is torch.conv2d and not kwargs and gains(*args):
+            if torch.is_autocast_enabled(args[0].device.type):
+                kind = torch.get_autocast_dtype(args[0].device.type)
+                args = (*(None if one is None else one.to(kind) for one in args[:3]), *args[3:])
             return _Convolution.apply(*args)
         return func(*args, **(kwargs or {}))
 
@@ -71,11 +74,15 @@ def weight_gradient(images: torch.Tensor, upstream: torch.Tensor, shape: torch.S
     # (B, H', W', h, w C): beside one another in memory are the channels of neighbouring pixels
     columns = padded_BHWC.as_strided((B, H, W, h, w * channels), (strides_b, strides_h * down, strides_w * right, strides_h, 1))
     several = max(1, _COLUMNS // (4 * H * W * h * w * channels))
-    found = upstream.new_zeros((filters, h * w * channels))
+    found = torch.zeros((filters, h * w * channels), device=upstream.device)
     for first in range(0, B, several):
         part = columns[first : first + several].reshape(-1, h * w * channels)
-        found.addmm_(upstream_BHWO[first : first + several].view(-1, filters).t(), part)
-    return found.view(filters, h, w, channels).permute(0, 3, 1, 2)
+        of_part = upstream_BHWO[first : first + several].view(-1, filters).t()
+        if upstream.dtype == torch.float32:
+            found.addmm_(of_part, part)
+        else:  # each product is rounded, their sum is not
+            found += of_part @ part
+    return found.to(upstream.dtype).view(filters, h, w, channels).permute(0, 3, 1, 2)
 
 
 def _pixels(images, weight, stride, padding) -> int:

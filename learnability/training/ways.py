@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import shutil
+from collections.abc import Iterator
 
 import torch
 from torch import nn
@@ -32,11 +33,14 @@ class Way:
         memory_format = torch.channels_last if self.layout == "channels_last" else torch.contiguous_format
         return network.to(device).to(memory_format=memory_format)
 
-    def context(self, device: torch.device) -> contextlib.AbstractContextManager:
-        """What is around a forward pass: autocast in bf16, in fp32 nothing or the convolutions of `gradients.py`."""
-        if self.precision == "fp32":
-            return MatrixProducts() if self.gemm else contextlib.nullcontext()
-        return torch.autocast(device.type, torch.bfloat16, cache_enabled=device.type != "cuda")  # a graph must not keep old casts
+    @contextlib.contextmanager
+    def context(self, device: torch.device) -> Iterator[None]:
+        """What is around a forward pass: autocast in bf16, the convolutions of `gradients.py` where the way has them."""
+        rounded = contextlib.nullcontext()
+        if self.precision == "bf16":  # a graph must not keep old casts
+            rounded = torch.autocast(device.type, torch.bfloat16, cache_enabled=device.type != "cuda")
+        with rounded, MatrixProducts() if self.gemm else contextlib.nullcontext():
+            yield
 
 
 REFERENCE = Way("fp32", "nchw")  # every other way must come to the same numbers, within tolerance
@@ -56,7 +60,7 @@ def candidates(device: torch.device, compiler: bool, captured: bool = False) -> 
     if has_bf16(device):
         ways.append(Way("bf16", "channels_last"))
     if device.type == "cpu":
-        ways.append(Way("fp32", "channels_last", gemm=True))
+        ways += [dataclasses.replace(way, gemm=True) for way in ways[1:]]
     if captured and device.type == "cuda":
         ways += [dataclasses.replace(way, captured=True) for way in ways[1:]]
     if compiler and device.type != "mps":

@@ -1,5 +1,6 @@
 """Weight gradients as matrix products: those of autograd in float64, and a training that resumes with them."""
 
+import contextlib
 import json
 
 import numpy as np
@@ -58,6 +59,21 @@ def test_all_gradients_of_a_convolution_are_those_of_float64(monkeypatch, shape,
         found.append([out.detach(), *(tensor.grad for tensor in tensors)])
     for ours, theirs in zip(*found, strict=True):
         assert ours.shape == theirs.shape and torch.allclose(ours.double(), theirs, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_under_autocast_they_are_as_near_to_float64_as_those_of_pytorch(monkeypatch, shape):
+    monkeypatch.setattr(gradients, "_COLUMNS", 1)
+    (exact, how), found = made(shape, torch.float64), []
+    for mode in (MatrixProducts(), contextlib.nullcontext(), None):
+        tensors = [tensor.to(torch.float32 if mode else torch.float64).detach().requires_grad_() for tensor in exact]
+        with torch.autocast("cpu", torch.bfloat16, enabled=mode is not None), mode or contextlib.nullcontext():
+            out = F.conv2d(*tensors, *how)
+        assert out.dtype == (torch.bfloat16 if mode else torch.float64)
+        (out.to(torch.float64) * torch.arange(out.numel()).view(out.shape).double().sin()).sum().backward()
+        found.append(tensors[1].grad.double())
+    ours, theirs, right = found
+    assert (ours - right).norm() <= 1.2 * (theirs - right).norm() + 1e-3 * right.norm()
 
 
 def test_the_gradient_lies_in_memory_as_channels_last_weights_do():
@@ -120,10 +136,10 @@ def test_a_run_stopped_and_resumed_keeps_them_and_records_the_bytes_of_its_twin(
         toy, stop = make_toy(tmp_path / name, N=40, T=8), Stop()
         config = toy.config(arch="mobilenet", precision="auto", epochs=3)
         if name == "stopped":
-            head = train(config, toy.cache, "cpu", threads=2, stop=stop, progress=asking_after_an_epoch(stop))
+            head = train(config, toy.cache, "cpu", threads=1, stop=stop, progress=asking_after_an_epoch(stop))
             assert head.state == "stopped" and 1 <= head.looks < 3
             chosen = [Way("fp32", "nchw")]  # what a new trial would choose now
-        assert train(config, toy.cache, "cpu", threads=2).state == "done"
+        assert train(config, toy.cache, "cpu", threads=1).state == "done"
         recordings.append(load_recording(toy.cache, toy.name, config.run_id, verify=True))
         assert json.loads((toy.cache.run_folder(toy.name, config.run_id) / "environment.json").read_text())["gemm"]
         chosen = [Way("fp32", "channels_last", gemm=True)]

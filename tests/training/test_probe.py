@@ -46,7 +46,7 @@ def has_bf16(monkeypatch):
 
 def test_fixed_ways_are_one_eager_layout_and_candidates_hold_them(has_bf16):
     assert fixed("fp32", CPU) == CHANNELS_LAST and fixed("bf16", CPU) == BF16
-    assert candidates(CPU, compiler=False) == [REFERENCE, CHANNELS_LAST, BF16, GEMM]
+    assert candidates(CPU, compiler=False) == [REFERENCE, CHANNELS_LAST, BF16, GEMM, dataclasses.replace(BF16, gemm=True)]
     assert [way for way in candidates(CPU, compiler=True) if way.compiled] == [
         dataclasses.replace(way, compiled=True) for way in (CHANNELS_LAST, BF16)
     ]
@@ -63,7 +63,7 @@ def test_every_candidate_of_every_network_has_the_numbers_of_float32(one_thread,
     images, labels = batch(count)
     check = Check(build(arch, 4, 3, 0), images, labels, CPU)
     assert {way.name: check.refusal(way) for way in candidates(CPU, compiler=False)} == dict.fromkeys(
-        ("fp32 nchw", "fp32 channels_last", "bf16 channels_last", "fp32 channels_last gemm")
+        ("fp32 nchw", "fp32 channels_last", "bf16 channels_last", "fp32 channels_last gemm", "bf16 channels_last gemm")
     )
 
 
