@@ -209,6 +209,24 @@ def study(
     return configs
 
 
+FLAGS = ("epochs", "subset", "record", "labels", "precision", "augment", "batch_size", "lr", "weight_decay", "schedule", "folds", "start")
+
+
+def train_command(config: RunConfig, archs: list[str], *, seeds: int = 1, first_seed: int = 0) -> str | None:
+    """The command that trains `archs` with this config's recipe; None for a recipe that the shell cannot spell."""
+    fields = {field.name: field.default for field in dataclasses.fields(RunConfig)}
+    other = {name for name in fields if fields[name] is not dataclasses.MISSING and getattr(config, name) != fields[name]}
+    if other - set(FLAGS) - {"arch", "seed", "fold", "deterministic"}:
+        return None
+    if config.start is not None:  # heads alone train on features
+        archs = [arch if arch in HEADS else next(head for head in HEADS if head != config.arch) for arch in archs]
+    parts = [f"python -m learnability train --data {config.data} --arch {' '.join(archs)}"]
+    parts += [f"--{name.replace('_', '-')} {getattr(config, name)}" for name in FLAGS if name in other]
+    parts += ["--deterministic"] * config.deterministic
+    parts += [f"--seeds {seeds}"] * (seeds > 1) + [f"--first-seed {first_seed}"] * (first_seed > 0)
+    return " ".join(parts)
+
+
 def file_name(arch: str) -> str:
     """An architecture's name as part of a run id: `:` becomes `@`, which no name holds, so that two names stay two."""
     return arch.replace(":", "@")

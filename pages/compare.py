@@ -2,7 +2,22 @@
 
 import streamlit as st
 
-from ui import comparable, data, disagreements, empty, enough, hard_for_whom, headline, listing, matrix, pair, state, trust, words
+from ui import (
+    comparable,
+    data,
+    disagreements,
+    empty,
+    enough,
+    hard_for_whom,
+    headline,
+    listing,
+    matrix,
+    next_seeds,
+    pair,
+    state,
+    trust,
+    words,
+)
 
 now, found = empty.chosen()
 made = empty.series_or_stop(now, found, now.a, "Compare")
@@ -12,6 +27,7 @@ if now.b is None:
     headline.draw("Compare", "compare", made)
     pair.choose_b(now, found, made)
     matrix.draw(now, found, made, None)
+    next_seeds.draw(now, found)
     enough.draw(found, [made], [made.config.arch])
     st.stop()
 
@@ -25,6 +41,7 @@ headline.draw(
 )  # fmt: skip
 refused = comparable.draw(comparison, made, b)
 matrix.draw(now, found, made, b)
+next_seeds.draw(now, found)
 if refused:
     st.stop()
 st.subheader("Sample by sample", anchor=False)

@@ -130,6 +130,18 @@ def test_held_out_scores_come_from_the_run_that_did_not_train_on_the_sample(digi
     assert made.curves["suspicion"].found[28] == pytest.approx(28)
 
 
+def test_a_curriculum_on_planted_labels_is_no_audit(digits):
+    """An experiment on noisy labels trains arms on planted ones; they order samples and were never meant to be looked through."""
+    opened = open_dataset(digits, "digits")
+    hits_NE = np.ones((opened.N, 2), bool)
+    arm = recorded(digits, hits_NE, labels="planted-0.02-0", curriculum="hard_first-0123abcd:linear,a=0.8,b=0.2")
+    assert planted.planted_groups(digits, "digits") == {}
+    with pytest.raises(NotFound, match="there is: none"):
+        planted.planted_audit(digits, "digits", arm.group_id)
+    audit = recorded(digits, hits_NE, labels="planted-0.02-0")
+    assert list(planted.planted_groups(digits, "digits")) == [audit.group_id]
+
+
 def test_configs_of_an_audit_differ_in_labels_and_folds_alone():
     base = RunConfig(data="x", fingerprint="0" * 64, arch="vgg16", seed=7, epochs=9, record="eval")
     (one,) = planted.planted_configs(base)

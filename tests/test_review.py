@@ -24,7 +24,9 @@ from learnability.review.log import Action, _line
 from learnability.store.datasets import label_versions, open_dataset, write_label_version
 from learnability.store.identity import identities
 from learnability.store.paths import Cache
+from learnability.store.scores import load_scores
 from learnability.store.writer import RunWriter
+from tests.test_audits import recorded as recorded_hits
 
 A, B, C = ("a.png", "11"), ("b.png", "22"), ("c.png", "33")
 HOSTILE = [
@@ -482,6 +484,59 @@ def test_before_and_after_are_joined_by_identity(digits):
         review.before_after(old, review.group_scores(digits, "digits", planted.run_id, ["learnability"]), "learnability")
     with pytest.raises(NotFound, match="groups with committed looks: resnet20-"):
         review.group_scores(digits, "digits", "vgg16-00000000", ["learnability"])
+
+
+def memorised(cache: Cache, labels: str = "original", seeds: int = 2) -> RunConfig:
+    """Held-out runs, two folds a seed: what was trained on is always right, what was held out is missed by every fifth sample."""
+    for seed in range(seeds):
+        for fold in range(2):
+            N = open_dataset(cache, "digits").N
+            missed_N = (np.arange(N) % 2 == fold) & (np.arange(N) % 5 == seed)
+            config = recorded_hits(cache, np.repeat(~missed_N[:, None], 3, 1), labels=labels, seed=seed, folds=2, fold=fold)
+    return config
+
+
+def test_held_out_groups_are_scored_by_the_runs_that_never_saw_the_sample(digits):
+    config = memorised(digits)
+    found = review.group_scores(digits, "digits", config.group_id, ["learnability", "suspicion", "consensus_share"])
+    N = open_dataset(digits, "digits").N
+    score_RN = found.scores["learnability"]
+    assert score_RN.tolist() == [[float(i % 5 != seed) for i in range(N)] for seed in (0, 1)] and len(found.runs) == 4
+    for metric in ("learnability", "suspicion"):
+        expected = load_scores(digits, "digits", metric, config.recipe).columns
+        np.testing.assert_array_equal(found.scores[metric], list(expected.values()))
+    alone = review.group_scores(digits, "digits", config.run_id, ["learnability"]).scores["learnability"]
+    assert np.isnan(alone[0, 0::2]).all() and not np.isnan(alone[0, 1::2]).any(), "one fold says nothing of what it trained on"
+
+
+def test_before_and_after_of_held_out_runs_are_held_out(digits):
+    opened = open_dataset(digits, "digits")
+    other = opened.class_names[(opened.labels_N[15] + 1) % 10]
+    review.decide(digits, "digits", identities(opened).samples([15]), "relabel", class_name=other, by="me")
+    version = review.label_version_from_reviews(digits, "digits")
+    sides = [
+        review.group_scores(digits, "digits", memorised(digits, labels, 1).group_id, ["learnability"]) for labels in ("original", version)
+    ]
+    assert review.before_after(*sides, "learnability").samples["score_before"].to_pylist()[:6] == [0, 1, 1, 1, 1, 0]
+    ordinary = review.group_scores(digits, "digits", recorded_hits(digits, np.ones((opened.N, 3), bool)).group_id, ["learnability"])
+    with pytest.raises(InputError, match="recording mode.*held-out"):
+        review.before_after(ordinary, sides[1], "learnability")
+
+
+def test_unasked_the_review_reads_ordinary_runs(digits):
+    """What was launched last is an audit, a curriculum or held out; the queue stays that of the real runs."""
+    hits_NE = np.ones((open_dataset(digits, "digits").N, 3), bool)
+    memorised(digits)
+    with pytest.raises(NotFound, match="Name one of these with --run.*--arch"):
+        review.group_scores(digits, "digits", None, ["suspicion"])
+    older = recorded_hits(digits, hits_NE)
+    newer = recorded_hits(digits, hits_NE, batch_size=64)
+    recorded_hits(digits, hits_NE, labels="planted-0.02-0")
+    recorded_hits(digits, hits_NE, curriculum="hard_first-0123abcd:linear,a=0.8,b=0.2")
+    memorised(digits, "planted-0.02-0")
+    for i, config in enumerate((older, newer)):
+        os.utime(digits.run_folder("digits", config.run_id) / "config.json", (i, i))
+    assert review.group_scores(digits, "digits", None, ["suspicion"]).id == newer.group_id
 
 
 # the shell

@@ -39,11 +39,16 @@ def over_epochs(measured: list[agreement.Enough], names: list[str], metric: str)
         for one, name in zip(measured, names, strict=True)
     ]  # fmt: skip
     said = [epochs_sentence(one, name) for one, name in zip(measured, names, strict=True)]
-    figure = reliability.epochs_figure(curves, title=f"correlation of {words.label(metric)}<br>(1 = the same order)")
+    others = [
+        (i, f"{name}: one seed with all epochs of the others", one.looks, one.others)
+        for i, (one, name) in enumerate(zip(measured, names, strict=True)) if one.S > 1
+    ]  # fmt: skip
+    figure = reliability.epochs_figure(curves, title=f"correlation of {words.label(metric)}<br>(1 = the same order)", quiet=others)
     st.plotly_chart(figure, key="enough-epochs", config=QUIET, alt=" ".join(said))
     st.caption(
-        "The score over the first epochs alone. Solid: how far two seeds agree at that point; dotted, with one seed: how far it "
-        "agrees with its own end, which says when it stops moving and nothing of what another training would give. Circle: enough."
+        "The score over the first epochs alone. Solid: how far two seeds agree at that point; dashed: how well one seed's first epochs "
+        "foretell the other seeds after all epochs; dotted, with one seed: how far it agrees with its own end, which says when it stops "
+        "moving and nothing of what another training would give. Circle: enough."
     )
     for line in said:
         st.text(line)

@@ -114,9 +114,14 @@ def _launch(name: str, preset: str) -> None:
     _queue(lambda: _plan(name, preset).configs, device or "auto")
 
 
+def ask_for(configs: Sequence[RunConfig]) -> None:
+    """In callbacks: queues these runs."""
+    _queue(lambda: configs, "auto")
+
+
 def next_seed(config: RunConfig, seed: int) -> None:
     """In callbacks: queues what a run was asked to do for another seed, curriculum, folds and all."""
-    _queue(lambda: (dataclasses.replace(config, seed=seed),), "auto")
+    ask_for([dataclasses.replace(config, seed=seed)])
 
 
 def _queue(configs: Callable[[], Sequence[RunConfig]], device: str) -> None:
@@ -148,8 +153,7 @@ def fill_from(config: RunConfig, first_seed: int) -> None:
     told = {field: getattr(config, field) for field in ("epochs", "batch_size", "schedule", "augment", "record", "precision", "labels")}
     told |= {"preset": "Own choice", "seeds": 1, "first": first_seed, "lr": config.lr or 0.0, "noise": 0.0}
     told |= {"archs": [config.arch], "start": SCRATCH} if config.start is None else {"heads": [config.arch], "start": config.start}
-    if config.subset:
-        told["subset"] = config.subset
+    told |= {"subset": config.subset or data.dataset(config.data).N, "device": jobs.device_choices()[0]}
     for field, value in told.items():
         state.set_widget(f"launch-{field}", value)
     state.set_widget("launch-open", True)

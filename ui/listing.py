@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 
 from learnability.agreement import QUADRANTS
+from learnability.config import train_command
 from learnability.datasets import Dataset
 from learnability.errors import LearnabilityError
 from learnability.store.runs import Run
@@ -113,7 +114,7 @@ def command(config, archs: list[str], seeds: int = 1, first_seed: int = 0) -> No
     if config.origin is not None:
         st.caption("Record another run of your own loop: under another name for another network, or with another seed.")
         return
-    said = words.train_command(config, archs, seeds=seeds, first_seed=first_seed)
+    said = train_command(config, archs, seeds=seeds, first_seed=first_seed)
     if said:
         st.code(said, language="bash", wrap_lines=True)
     else:

@@ -32,11 +32,11 @@ def draw(now: state.State, found: list[Run], made: Series, b: Series | None) -> 
         st.segmented_control("Correlation", list(KINDS), default="Pearson", required=True, key="kind", bind="query-params",
                              label_visibility="collapsed")  # fmt: skip
     state.report_ignored(kind=state.widget("kind"), recipes=str(bool(state.widget("recipes"))).lower())
-    if b is not None:
-        several = several + [one for one in everywhere if one.id == b.id and one not in several]
+    chosen = [one for one in everywhere if one.id in (made.id, b.id if b else None)]
     if len(several) > MOST:
-        st.caption(f"The {MOST} groups with most seeds of {len(several)}.")
+        st.caption(f"The {MOST} groups with most seeds of {len(several)}, and the chosen ones.")
         several = several[:MOST]
+    several = several + [one for one in chosen if one not in several]
     kind = KINDS[state.widget("kind") or "Pearson"]
     cells = [[trust.within(one, kind) if one is other else trust.between(*_ordered(one, other), kind) for other in several]
              for one in several]  # fmt: skip
@@ -59,7 +59,10 @@ def draw(now: state.State, found: list[Run], made: Series, b: Series | None) -> 
 def table(several: list[Series], names: list[str], cells: list[list[trust.Cell]], made: Series, b: Series | None) -> None:
     dark = st.context.theme.type == "dark"
     shown = [
-        [_cell(cell, names[i], names[j], dark) | {"here": _at(several[i], several[j], made, b)} for j, cell in enumerate(row)]
+        [
+            _told_more(_cell(cell, names[i], names[j], dark), cell, several[i], several[j]) | {"here": _at(several[i], several[j], made, b)}
+            for j, cell in enumerate(row)
+        ]
         for i, row in enumerate(cells)
     ]
     said = f"Agreement of {words.count(len(several), 'group')} with each other, {words.label(made.metric)}"
@@ -130,6 +133,18 @@ def _diagonal(cell: trust.Cell, name: str, dark: bool) -> dict:
     told = f"Two seeds of {name} agree at {words.r(own.value)}{interval(own.interval)}, their mean is reliable to {words.r(own.stepped_up)}"
     lines = [*filter(None, [interval(own.interval).strip()]), "two of its seeds"]
     return {"value": words.r(own.value), "lines": lines, "told": f"{told}. {cell.N:,} samples.", **_fill(own.value, dark)}
+
+
+def _told_more(shown: dict, cell: trust.Cell, one: Series, other: Series) -> dict:
+    """The same cell, its tooltip with what the number rests on: pairs of runs, seeds, epochs, how it was recorded."""
+    pairs = cell.cross.pairs if cell.cross else cell.reliabilities[0].pairs if cell.reliabilities else ()
+    if not pairs:
+        return shown
+    spread = f" ({words.r(min(pairs))} to {words.r(max(pairs))})" if len(pairs) > 1 else ""
+    sides = (one,) if one is other else (one, other)
+    seeds = " and ".join(words.count(side.seeds, "seed") for side in sides)
+    made = dict.fromkeys(f"{words.count(max(side.looks), 'epoch')}, {side.mode}" for side in sides)
+    return shown | {"told": f"{shown['told']} {words.count(len(pairs), 'pair')} of runs{spread}; {seeds}; {' and '.join(made)}."}
 
 
 def unknown_ceiling(cell: trust.Cell) -> str:

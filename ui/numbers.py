@@ -6,9 +6,11 @@ import numpy as np
 import streamlit as st
 
 from learnability import agreement
+from learnability.charts import reliability
 from ui import scored, trust, words
 from ui.series import Series, joined
 
+FEW = 5  # seeds up to which every pair of runs is drawn as a dot
 SHARED = "A and B share runs, so there is no ceiling for them."
 
 
@@ -23,6 +25,8 @@ class Numbers:
     reliabilities: tuple[agreement.Reliability, ...]
     within: agreement.WithinClass
     nontrivial: agreement.Correlation | None
+    nontrivial_ceiling: float  # what seeds allow for the means over the same samples; NaN where unknown
+    hardest: agreement.Overlap | None  # of the hardest twentieth
     shapes: tuple[agreement.Shape, agreement.Shape]
     controls: agreement.Controls | None  # None for very many samples
 
@@ -38,7 +42,7 @@ def measured(made: Series, b: Series) -> Numbers:
         pearson, reliabilities = found.cross, found.reliabilities
         spearman = trust.between(made, b, "spearman").cross
     ends = made.metric in words.SHARES and b.metric in words.SHARES
-    apart = agreement.nontrivial(x, y) if ends else None
+    apart = agreement.nontrivial(_share(made, x), _share(b, y)) if ends else None
     return Numbers(
         N=len(ids),
         pearson=pearson,
@@ -47,11 +51,31 @@ def measured(made: Series, b: Series) -> Numbers:
         reliabilities=reliabilities,
         within=agreement.within_class_correlation(x, y, made.labels_N[rows_a]),
         nontrivial=agreement.correlation(x[apart], y[apart]) if ends and apart.sum() > 2 else None,
+        nontrivial_ceiling=_ceiling_of_means(made, b, rows_a[apart], rows_b[apart]) if ends and pearson and apart.sum() > 2 else np.nan,
+        hardest=_hardest(x, y),
         controls=agreement.controls(x, y, made.labels_N[rows_a], np.random.Generator(np.random.Philox(5)))
         if len(ids) <= trust.MOST_SAMPLES
         else None,
         shapes=(agreement.shape(made.score_N[rows_a]), agreement.shape(b.score_N[rows_b])),
     )
+
+
+def _share(made: Series, easier_up_N: np.ndarray) -> np.ndarray:
+    """A share in which larger is easier as one from 0 to 1: one that was turned round runs from -1 to 0."""
+    return easier_up_N + 1 if words.metric_named(made.metric).easy_is == "low" else easier_up_N
+
+
+def _ceiling_of_means(made: Series, b: Series, rows_a: np.ndarray, rows_b: np.ndarray) -> float:
+    """What seeds allow for the means over them, on some of the samples."""
+    sides = [trust.easier_up(one, one.score_RN[:, rows]) for one, rows in ((made, rows_a), (b, rows_b))]
+    groups = [trust.as_group("A", made), trust.as_group("B", b, made.seeds)]
+    return agreement.agree(np.concatenate(sides), groups).cross("A", "B").seed_mean_ceiling
+
+
+def _hardest(x: np.ndarray, y: np.ndarray) -> agreement.Overlap | None:
+    """Overlap of the hardest twentieth; None where none is twenty samples."""
+    N = int((np.isfinite(x) & np.isfinite(y)).sum())
+    return agreement.hardest_overlap(x, y, N // 20) if N >= 20 else None
 
 
 def placed(made: Series, b: Series, level_removed: bool) -> tuple[agreement.Quadrants, np.ndarray]:
@@ -99,6 +123,14 @@ def draw(told: Numbers, made: Series, b: Series) -> None:
         if said:
             st.caption(f"No correlation: {said}.")
     st.markdown(_ceiling(told, made, b))
+    if (rows := _dots(told, made, b)) is not None:
+        st.plotly_chart(
+            reliability.dots_figure(rows, title="Pearson r of two runs (1 = the same order)"),
+            key="pair-dots",
+            config={"displayModeBar": False},
+            alt="Correlation of every pair of runs: " + "; ".join(f"{name} {', '.join(map(words.r, values))}" for name, values, _ in rows),
+        )
+        st.caption("A dot is a pair of runs." + (" The stroke is the ceiling." if np.isfinite(told.pearson.ceiling) else ""))
     within = told.within
     st.markdown(
         f"Inside the classes they agree at **{words.r(within.overall.value)}** (single classes {words.r(within.low)} to "
@@ -110,8 +142,17 @@ def draw(told: Numbers, made: Series, b: Series) -> None:
     if told.nontrivial is not None and told.nontrivial.N < told.N:
         st.markdown(
             f"Without the {told.N - told.nontrivial.N:,} samples that both always get right, or never: "
-            f"**{words.r(told.nontrivial.value)}** over {told.nontrivial.N:,}.",
-            help="The non-trivial subset. A second view, not the headline: the choice uses the same noisy scores.",
+            f"**{words.r(told.nontrivial.value)}** over {told.nontrivial.N:,}"
+            + (f", where seeds allow {words.r(told.nontrivial_ceiling)}." if np.isfinite(told.nontrivial_ceiling) else "."),
+            help="The non-trivial subset, means over seeds. A second view, not the headline: the choice uses the same noisy scores, and "
+            "what seeds allow falls with it.",
+        )
+    if told.hardest is not None:
+        some = told.hardest
+        sizes = f"{some.k_a:,}" if some.k_a == some.k_b else f"{some.k_a:,} and {some.k_b:,}"
+        st.markdown(
+            f"Of their hardest samples ({sizes}) they share **{some.shared:,}**; two sets at random would share {some.chance:.1f}.",
+            help="The hardest 5 % of each, moved to the nearest size that splits no tie.",
         )
     for side, one, has in (("A", made, told.shapes[0]), ("B", b, told.shapes[1])):
         ends = f", {100 * has.share_low:.0f} % at 0, {100 * has.share_high:.0f} % at 1" if one.metric in words.SHARES else ""
@@ -120,6 +161,15 @@ def draw(told: Numbers, made: Series, b: Series) -> None:
         st.caption(_checks(told.controls))
     if single:
         st.caption("One seed a side: nobody knows yet how much of the difference is chance.")
+
+
+def _dots(told: Numbers, made: Series, b: Series) -> list[tuple[str, list[float], float | None]] | None:
+    """Every pair of runs behind the numbers, for few seeds; None where there is one pair, or many."""
+    if told.pearson is None or made.seeds * b.seeds == 1 or max(made.seeds, b.seeds) > FEW:
+        return None
+    rows = [("A and B", list(told.pearson.pairs), told.pearson.ceiling)]
+    rows += [(f"seeds of {side}", list(one.pairs), None) for side, one in zip("AB", told.reliabilities, strict=True) if one.pairs]
+    return rows
 
 
 def _ceiling(told: Numbers, made: Series, b: Series) -> str:

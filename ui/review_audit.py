@@ -38,7 +38,7 @@ def planted_errors(opened: Dataset, found: list[Run]) -> None:
         "data like this. Real scores and planted ones are never mixed."
     )
     groups = planted_audit.planted_groups(data.cache(), opened.name)
-    waiting = [run for run in found if run.config and planted(run.config.labels) and run.state != "done"]
+    waiting = [run for run in found if run.config and planted_audit.is_audit(run.config) and run.state != "done"]
     for run in waiting:
         st.text(f"{run.label}, {run.config.labels}: {words.state_line(run)}")
     if not groups:

@@ -5,7 +5,7 @@ import dataclasses
 import streamlit as st
 
 from learnability import jobs, review
-from learnability.config import RunConfig
+from learnability.config import RunConfig, train_command
 from learnability.datasets import Dataset
 from learnability.errors import LearnabilityError
 from learnability.jobs import logs, starts
@@ -132,9 +132,9 @@ def commands(configs: list[RunConfig]) -> list[str]:
     """The shell's way to the same runs: one line where the seeds follow each other."""
     seeds = sorted({config.seed for config in configs})
     if seeds and seeds == list(range(seeds[0], seeds[0] + len(seeds))):
-        told = [words.train_command(configs[0], [configs[0].arch], seeds=len(seeds), first_seed=seeds[0])]
+        told = [train_command(configs[0], [configs[0].arch], seeds=len(seeds), first_seed=seeds[0])]
     else:
-        told = [words.train_command(config, [config.arch], first_seed=config.seed) for config in configs]
+        told = [train_command(config, [config.arch], first_seed=config.seed) for config in configs]
     return [line for line in told if line]
 
 

@@ -16,6 +16,7 @@ from learnability.store import heldout
 from learnability.store.paths import Cache
 from learnability.store.prefixes import prefix_scores
 from learnability.store.runs import Run
+from learnability.store.scores import is_trial
 from ui import comparable, data, scored, state, words
 from ui.series import Series, joined
 
@@ -23,6 +24,7 @@ REPLICATES = 400
 MOST_SAMPLES = 100_000  # above, no bootstrap in a page
 MOST_TESTED = 200_000  # samples up to which all networks are tested together without being asked
 MOST_VALUES = 60_000_000  # samples x epochs x runs that are read for the curve over epochs
+QUICK_VALUES = 6_000_000  # of them that are read for a sentence in the launch form, in some half a second
 
 
 def as_group(name: str, made: Series, first: int = 0) -> Group:
@@ -147,19 +149,42 @@ def everyone(now: state.State, found: list[Run]) -> tuple[list[Series], list[str
 
 
 def advice(name: str) -> str | None:
-    """What is known here of how many epochs and seeds it takes, for somebody about to train; None before the first score."""
-    now, found = state.current(), data.all_runs(name)
-    several = groups(now, found, "learnability", every_recipe=True) if now.data == name else []
+    """What is known here of how many epochs and seeds it takes, for somebody about to train; None before the first ordinary score.
+
+    Of the page's recipe where its seeds tell; trials tell nothing of an ordinary training.
+    """
+    now = state.current()
+    if now.data != name:
+        return None
+    ordinary = [run for run in data.all_runs(name) if run.config is not None and not is_trial(run.config)]
+    several = groups(now, ordinary, "learnability", every_recipe=True)
     known = [(made, within(made).reliabilities[0].value) for made in several if made.seeds > 1]
     known = [(made, r) for made, r in known if np.isfinite(r) and r > 0]
     if not several:
         return None
     if not known:
         return "No network has two seeds here yet: two of each tell how far a score can be trusted."
-    made, r = max(known, key=lambda one: (one[0].seeds, one[0].runs[0].recipe == now.recipe))
+    made, r = max(known, key=lambda one: (one[0].config.recipe == now.recipe, one[0].config.folds is None, one[0].seeds))
     needed, enough_seeds = agreement.seeds_needed(r), agreement.last_worthwhile_seed(r)
     over = words.count(max(made.looks), "epoch")
-    return (
+    seeds = (
         f"Two seeds of {made.config.arch} over {over} agree at {words.r(r)}: {words.count(needed, 'seed')} reach 0.95, "
         f"from {enough_seeds} on one more adds less than 0.01."
     )
+    return " ".join(filter(None, [seeds, _advised_epochs(made)]))
+
+
+def _advised_epochs(made: Series) -> str | None:
+    """How many of a group's epochs its seeds need to agree, where that is read in no time."""
+    if cost(made) > QUICK_VALUES:
+        return None
+    try:
+        found = enough(made)
+    except LearnabilityError:
+        return None  # a damaged recording: told where the run is shown
+    E = found.looks[-1]
+    if found.enough is None or E == 1:
+        return None
+    if found.enough == E:
+        return f"Seeds agree still better from epoch to epoch: more than {E} may help."
+    return f"After {words.count(found.enough, 'epoch')} they agree as far as after all {E}, within 0.01: that many are enough for an order."

@@ -154,8 +154,9 @@ def disattenuated(r_AB: float, r_AA: float, r_BB: float) -> float:
 
 
 def spearman_brown(r: float, k: float) -> float:
-    """Reliability of the mean of k seeds, from that of one: k r / (1 + (k-1) r)."""
-    return k * r / (1 + (k - 1) * r)
+    """Reliability of the mean of k seeds, from that of one: k r / (1 + (k-1) r); NaN where that is not defined."""
+    divisor = 1 + (k - 1) * r
+    return k * r / divisor if divisor else math.nan
 
 
 def seeds_needed(r: float, target: float = 0.95) -> int | None:

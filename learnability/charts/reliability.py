@@ -1,4 +1,4 @@
-"""How reliable a score is: against epochs, and against seeds."""
+"""How reliable a score is: pair by pair of runs, against epochs, and against seeds."""
 
 import numpy as np
 import plotly.graph_objects as go
@@ -8,10 +8,35 @@ from learnability.charts import style
 MARK = "circle-open"
 
 
-def epochs_figure(curves: list[tuple[str, tuple, tuple, int | None, bool]], *, title: str, height: int = 300) -> go.Figure:
+def dots_figure(rows: list[tuple[str, list[float], float | None]], *, title: str) -> go.Figure:
+    """A dot for each pair of runs: (name, correlations, ceiling or None), a row each; a stroke stands at the ceiling."""
+    names = [style.plain(name, 60) for name, *_ in rows]
+    traces = []
+    for i, (name, (_, values, top)) in enumerate(zip(names, rows, strict=True)):
+        marker = dict(size=10, color=style.CATEGORIES[i % 6], opacity=0.75, line=dict(width=1, color="white"))
+        traces.append(go.Scatter(x=values, y=[name] * len(values), mode="markers", marker=marker, hovertemplate="%{x:.3f}<extra></extra>"))
+        if top is not None and np.isfinite(top):
+            stroke = dict(symbol="line-ns", size=22, line=dict(width=3, color=style.OTHER))
+            traces.append(go.Scatter(x=[top], y=[name], mode="markers", marker=stroke, hovertemplate="seeds allow %{x:.3f}<extra></extra>"))
+    made = style.figure(traces, 90 + 34 * len(rows), (10, 10, 10, 10))
+    made.update_layout(
+        xaxis=dict(title=title, zeroline=False),
+        yaxis=dict(categoryorder="array", categoryarray=names[::-1], automargin=True, range=[-0.6, len(rows) - 0.4]),
+    )
+    return made
+
+
+def epochs_figure(
+    curves: list[tuple[str, tuple, tuple, int | None, bool]],
+    *,
+    title: str,
+    height: int = 300,
+    quiet: list[tuple[int, str, tuple, tuple]] = (),
+) -> go.Figure:
     """Lines over the number of epochs: (name, epochs, values, the epoch to mark or None, whether it stands for seeds).
 
-    What does not stand for seeds is dotted.
+    What does not stand for seeds is dotted. `quiet` has thin dashed lines: (number of the curve whose colour it takes, name, epochs,
+    values), named where one points at them alone.
     """
     traces = []
     for i, (name, epochs, values, mark, seeds) in enumerate(curves):
@@ -23,6 +48,10 @@ def epochs_figure(curves: list[tuple[str, tuple, tuple, int | None, bool]], *, t
         )  # fmt: skip
         if mark is not None:
             traces.append(_mark([mark], [values[list(epochs).index(mark)]], colour, "enough after %{x} epochs"))
+    for i, name, epochs, values in quiet:
+        line = dict(color=style.CATEGORIES[i % 6], width=1.5, dash="dash")
+        hover = f"after %{{x}} epochs: %{{y:.3f}}<extra>{style.plain(name, 60)}</extra>"
+        traces.append(go.Scatter(x=epochs, y=values, mode="lines", line=line, opacity=0.7, showlegend=False, hovertemplate=hover))
     return _finished(traces, "epochs trained", title, height)
 
 

@@ -4,8 +4,10 @@ import math
 
 from learnability.agreement import KINDS, ONE_SEED, REPLICATES
 from learnability.commands.arguments import cache_of, command, print_json, table
+from learnability.config import train_command
 from learnability.report.agreement import measured
-from learnability.store.scores import load_scores
+from learnability.report.tables import end
+from learnability.store.scores import ScoreTable, load_scores
 
 
 def add(commands) -> None:
@@ -20,7 +22,12 @@ def add(commands) -> None:
     )
     own.add_argument("--data", metavar="NAME", required=True, help="the data set")
     own.add_argument("--metric", default="learnability", metavar="METRIC", help="score to correlate (default learnability)")
-    own.add_argument("--recipe", metavar="KEY", help="recipe key (default: the newest with scores)")
+    own.add_argument(
+        "--recipe", metavar="KEY", help="recipe key, or all to compare groups across recipes (default: the newest with scores)"
+    )
+    own.add_argument(
+        "--allow", nargs="+", default=[], choices=("labels", "looks", "record"), help="what may differ between runs and is then named"
+    )
     own.add_argument(
         "--replicates", type=int, default=REPLICATES, metavar="B", help=f"bootstrap replicates (default {REPLICATES}), 0 for none"
     )
@@ -29,11 +36,12 @@ def add(commands) -> None:
 
 def run(args) -> int:
     found = load_scores(cache_of(args), args.data, args.metric, args.recipe)
-    content = measured(found, args.replicates)
+    content = measured(found, args.replicates, args.allow)
     if args.json:
         print_json(content)
     else:
         _print(content)
+        _say_what_to_train(found)
     return 0
 
 
@@ -42,42 +50,78 @@ def _print(content: dict) -> None:
     print(f"{content['data']}, {content['metric']}, recipe {content['recipe']}: {pearson['N']:,} samples, {pearson['left_out']:,} left out")
     for note in content["notes"]:
         print(f"note: {note}")
-    rows = []
-    for index, cross in enumerate(pearson["crosses"]):
-        pair = content["pairs"][index]
-        rows.append(
-            {
-                "A": cross["a"],
-                "B": cross["b"],
-                **{kind: _number(content["agreement"][kind]["crosses"][index]["single_run"]) for kind in KINDS},
-                "interval (Pearson)": _interval(cross["single_run_interval"]),
-                "ceiling": _number(cross["ceiling"]),
-                "of ceiling": _number(cross["ratio"]),
-                "within class": _number(pair["within_class"]["overall"]["value"]),
-                "hardest 5 % shared": f"{pair['hardest'][1]['shared']} of {min(pair['hardest'][1]['k_a'], pair['hardest'][1]['k_b'])}",
-            }
-        )
+    rows = [_row(content, index) for index in range(len(pearson["crosses"]))]
     if rows:
         print(table(rows, list(rows[0])))
+        print("within class, not at one end: means over seeds after the class means are off, without samples at one end in both (ceiling)")
         for cross in pearson["crosses"]:
             print(f"{cross['a']} and {cross['b']}: {cross['verdict'] or cross['reason']}")
+    for pair in content["pairs"]:
+        if pair["controls"] is not None:
+            print(f"checks of {pair['a']} and {pair['b']}: {_checks(pair['controls'])}")
     print("\nseeds of one architecture")
     reliabilities = [
         {"architecture": own["group"], "seeds": own["seeds"], "agree at": _number(own["value"]), "interval": _interval(own["interval"])}
         for own in pearson["reliabilities"]
     ]
     print(table(reliabilities, ["architecture", "seeds", "agree at", "interval"]))
-    if any(own["seeds"] < 2 for own in pearson["reliabilities"]):
-        print(
-            f"{ONE_SEED}. To learn it, train a second seed: python -m learnability train ... --first-seed 1 --seeds 1, the rest as before"
-        )
     print("\nshape of the scores (higher = easier)")
+    low, high = content["ends"]
     shapes = [
-        {"run": name, "mean": f"{own['mean']:.3f}", "at low end": f"{own['share_low']:.1%}", "at high end": f"{own['share_high']:.1%}"}
+        {"run": name, "mean": f"{own['mean']:.3f}", "at low end": end(own["share_low"], low), "at high end": end(own["share_high"], high)}
         | {"distinct values": own["distinct"]}
         for name, own in content["shapes"].items()
     ]
     print(table(shapes, ["run", "mean", "at low end", "at high end", "distinct values"]))
+
+
+def _row(content: dict, index: int) -> dict:
+    """Everything of a pair in one line."""
+    cross, pair = content["agreement"]["pearson"]["crosses"][index], content["pairs"][index]
+    hardest = pair["hardest"][1]
+    return {
+        "A": cross["a"],
+        "B": cross["b"],
+        **{kind: _number(content["agreement"][kind]["crosses"][index]["single_run"]) for kind in KINDS},
+        "interval (Pearson)": _interval(cross["single_run_interval"]),
+        "ceiling": _number(cross["ceiling"]),
+        "of ceiling": _number(cross["ratio"]),
+        "within class": _beside(pair["within_class_cross"]),
+        "not at one end": "too few"
+        if pair["nontrivial"] is None
+        else f"{_beside(pair['nontrivial_cross'])}, n {pair['nontrivial']['N']:,}",
+        "hardest 5 % shared": f"{hardest['shared']} of {min(hardest['k_a'], hardest['k_b'])} (chance {hardest['chance']:.1f})",
+    }
+
+
+def _beside(cross: dict) -> str:
+    top = cross["seed_mean_ceiling"]
+    return _number(cross["seed_mean"]) + (f" ({top:.3f})" if top is not None else "")
+
+
+def _checks(found: dict) -> str:
+    """Numbers that must come out as known."""
+    same = all(value is None or abs(value - 1) < 1e-12 for value in found["itself"].values())
+    return (
+        f"a score with itself {'exactly 1' if same else 'NOT 1, do not trust these numbers'}; permuted over samples "
+        f"{_number(found['permuted'])}, within classes {_number(found['class_within'])} (0 within {found['limit']:.3f}, 19 times in 20)"
+    )
+
+
+def _say_what_to_train(found: ScoreTable) -> None:
+    """One more seed of every group that has one, as a command."""
+    groups: dict[str, list] = {}
+    for run in found.runs.values():
+        groups.setdefault(run.group, []).append(run)
+    single = [own[0].config for own in groups.values() if len(own) == 1]
+    if not single:
+        return
+    print(f"\n{ONE_SEED}. To learn it, train one more of each:")
+    for config in single:
+        said = train_command(config, [config.arch], first_seed=config.seed + 1)
+        print(
+            f"  {said}" if said else f"  another seed of {config.arch}, recipe {config.recipe}: from the dashboard, which keeps its recipe"
+        )
 
 
 def _number(value: float | None) -> str:

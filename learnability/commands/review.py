@@ -30,7 +30,7 @@ def add(commands) -> None:
     )
     own.add_argument("--data", metavar="NAME", required=True, help="the data set")
     own.add_argument(
-        "--run", metavar="GROUP|RUN", dest="group", help="whose scores decide what is suspicious (default: a group of the newest recipe)"
+        "--run", metavar="GROUP|RUN", dest="group", help="whose scores decide what is suspicious (default: the newest ordinary group)"
     )
     own.add_argument("--top", type=int, default=10, metavar="N", help="lines to show of each list (default 10)")
     what = own.add_mutually_exclusive_group()

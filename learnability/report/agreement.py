@@ -1,6 +1,8 @@
 """Agreement of one recipe's runs: every figure that the `agreement` command and the reports show."""
 
+import dataclasses
 import itertools
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -11,42 +13,87 @@ from learnability.agreement import (
     Origin,
     agree,
     check_comparable,
+    controls,
     correlation,
     hardest_overlap,
+    hit_shares,
     nontrivial,
     oriented,
     seed_mean,
     shape,
     to_json,
+    within_class,
     within_class_correlation,
 )
 from learnability.errors import InputError
 from learnability.metrics import METRICS
+from learnability.store.runs import Run
 from learnability.store.scores import ScoreTable
 
 TOP = (0.01, 0.05, 0.1)  # shares of the samples whose overlap is shown
+LARGE = 200_000  # samples above which the controls, which sort again and again, are left out
 
 
-def measured(found: ScoreTable, replicates: int = REPLICATES) -> dict:
-    """Every figure of one recipe's runs as plain JSON: agreement per kind, shapes, within classes, overlaps."""
+def measured(found: ScoreTable, replicates: int = REPLICATES, allow: Iterable[str] = ()) -> dict:
+    """Every figure of these runs as plain JSON: agreement per kind, shapes, within classes, overlaps, controls.
+
+    allow  fields of `agreement.Origin` that may differ. Unless `looks` is one of them, runs that came less far are left out and named
+    """
     metric = METRICS[found.metric]
     if metric.easy_is not in ("high", "low"):
         raise InputError(f"metric {found.metric!r} has no easy end, so its order cannot agree. Choose another, for example learnability.")
-    notes = check_comparable([_origin(name, found) for name in found.columns])
-    score_RN = np.stack([oriented(score_N.astype(np.float64), metric.easy_is) for score_N in found.columns.values()])
-    groups = _groups(found)
+    found, notes = (found, ()) if "looks" in allow else furthest(found)
+    notes += check_comparable([_origin(name, found) for name in found.columns], allow)
+    score_RN = np.stack([oriented(score_N, metric.easy_is) for score_N in whole_steps(found)])
+    groups = grouped(found)
     agreements = {kind: agree(score_RN, groups, kind, replicates=replicates, rng=np.random.default_rng(0)) for kind in KINDS}
-    means = {group.name: seed_mean(score_RN, group) for group in groups}
-    low, high = (0.0, 1.0) if metric.easy_is == "high" else (-1.0, 0.0)
+    low, high = _ends(found)
     return {
         "data": next(iter(found.runs.values())).data,
         "metric": found.metric,
         "recipe": found.recipe,
         "notes": list(notes),
+        "ends": to_json([low, high]),
         "shapes": {name: to_json(shape(score_N, low, high)) for name, score_N in zip(found.columns, score_RN, strict=True)},
         "agreement": {kind: to_json(agreement) for kind, agreement in agreements.items()},
-        "pairs": [_pair(a, b, means, found.labels_N, low, high) for a, b in itertools.combinations(means, 2)],
+        "pairs": [_pair(a, b, score_RN, found.labels_N, low, high) for a, b in itertools.combinations(groups, 2)],
     }
+
+
+def furthest(found: ScoreTable) -> tuple[ScoreTable, tuple[str, ...]]:
+    """The runs that came furthest, and those left out in words: scores over fewer epochs are other scores."""
+    most = max(run.looks for run in found.runs.values())
+    short = {name: run for name, run in found.runs.items() if run.looks < most}
+    kept = dataclasses.replace(
+        found,
+        columns={name: score_N for name, score_N in found.columns.items() if name not in short},
+        runs={name: run for name, run in found.runs.items() if name not in short},
+    )
+    return kept, tuple(f"left out: {name} ({run.looks} of {most} looks)." for name, run in short.items())
+
+
+def whole_steps(found: ScoreTable) -> list[np.ndarray]:
+    """The columns in double precision; learnability as hits over looks again, so that means over seeds keep their ties."""
+    columns = [score_N.astype(np.float64) for score_N in found.columns.values()]
+    if found.metric != "learnability":
+        return columns
+    return list(hit_shares(np.stack(columns), [run.looks for run in found.runs.values()]))
+
+
+def grouped(found: ScoreTable) -> list[Group]:
+    """The groups of a table: by architecture, with the recipe in the name where an architecture has several."""
+    rows: dict[str, list[tuple[int, Run]]] = {}
+    for row, run in enumerate(found.runs.values()):
+        rows.setdefault(run.group, []).append((row, run))
+    archs = [own[0][1].config.arch for own in rows.values()]
+    return [
+        Group(
+            name=arch if archs.count(arch) == 1 else id,
+            rows=tuple(row for row, _ in own),
+            seeds=tuple(run.config.seed for _, run in own),
+        )
+        for arch, (id, own) in zip(archs, rows.items(), strict=True)
+    ]
 
 
 def _origin(name: str, found: ScoreTable) -> Origin:
@@ -62,22 +109,33 @@ def _origin(name: str, found: ScoreTable) -> Origin:
     )
 
 
-def _groups(found: ScoreTable) -> list[Group]:
-    rows: dict[str, list[tuple[int, int]]] = {}
-    for row, run in enumerate(found.runs.values()):
-        rows.setdefault(run.config.arch, []).append((row, run.config.seed))
-    return [Group(name=arch, rows=tuple(row for row, _ in own), seeds=tuple(seed for _, seed in own)) for arch, own in rows.items()]
+def _ends(found: ScoreTable) -> tuple[float, float]:
+    """Lowest and highest value of the score turned to larger = easier; infinite where it has no such end."""
+    metric = METRICS[found.metric]
+    low, high = metric.range(max(run.looks for run in found.runs.values()), max(int(found.labels_N.max()) + 1, 2))
+    return (low, high) if metric.easy_is == "high" else (-high, -low)
 
 
-def _pair(a: str, b: str, means: dict, labels_N: np.ndarray, low: float, high: float) -> dict:
-    """Views on one pair beside the headline: within classes, without the trivial samples, overlap of the hardest."""
-    a_N, b_N = means[a], means[b]
+def _pair(a: Group, b: Group, score_RN: np.ndarray, labels_N: np.ndarray, low: float, high: float) -> dict:
+    """Views on one pair beside the headline, each with the ceiling of the same samples; overlap of the hardest; controls."""
+    score_RN = score_RN[[*a.rows, *b.rows]]
+    a = Group(name=a.name, rows=tuple(range(a.S)), seeds=a.seeds)
+    b = Group(name=b.name, rows=tuple(range(a.S, a.S + b.S)), seeds=b.seeds)
+    a_N, b_N = seed_mean(score_RN, a), seed_mean(score_RN, b)
     kept_N = nontrivial(a_N, b_N, low, high)
     N = int((~np.isnan(a_N) & ~np.isnan(b_N)).sum())
+    small = 2 < N <= LARGE
     return {
-        "a": a,
-        "b": b,
+        "a": a.name,
+        "b": b.name,
         "within_class": to_json(within_class_correlation(a_N, b_N, labels_N)),
+        "within_class_cross": _cross(a, b, within_class(score_RN, labels_N)),
         "nontrivial": to_json(correlation(a_N[kept_N], b_N[kept_N])) if kept_N.sum() > 2 else None,
+        "nontrivial_cross": _cross(a, b, score_RN[:, kept_N]) if kept_N.sum() > 2 else None,
         "hardest": [to_json(hardest_overlap(a_N, b_N, max(round(share * N), 1))) for share in TOP],
+        "controls": to_json(controls(a_N, b_N, labels_N, np.random.default_rng(0))) if small else None,
     }
+
+
+def _cross(a: Group, b: Group, score_RN: np.ndarray) -> dict:
+    return to_json(agree(score_RN, [a, b]).crosses[0])

@@ -173,9 +173,12 @@ def _basis(seen: Seen) -> Html:
         return joined(paragraph("No run yet."), paragraph(versions(), quiet=True))
     config, study = seen.study.config, seen.study
     archs = ", ".join(f"{arch} ({group.S} seed{'s' if group.S > 1 else ''})" for arch, group in study.groups.items())
+    mode = f"recorded in {config.record} mode"
+    if config.folds:
+        mode = f"held out in {config.folds} folds: each sample scored by networks that never trained on it"
     return joined(
         paragraph(
-            f"{archs}; {config.epochs} epochs, recorded in {config.record} mode, labels {config.labels}, recipe {study.table.recipe}. "
+            f"{archs}; {config.epochs} epochs, {mode}, labels {config.labels}, recipe {study.table.recipe}. "
             f"Data set version {seen.original.fingerprint[:8]}. Trained on {study.device()}."
         ),
         paragraph(f"Not counted: {', '.join(study.left_out)}.") if study.left_out else None,

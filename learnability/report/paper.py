@@ -8,6 +8,7 @@ from learnability import agreement
 from learnability.charts.cells import cells
 from learnability.charts.distributions import histogram_figure
 from learnability.charts.pairs import counts_figure
+from learnability.charts.reliability import dots_figure
 from learnability.report import page, pictures, tables
 from learnability.report.agreement import measured
 from learnability.report.page import Html, joined, paragraph, section
@@ -47,7 +48,7 @@ def paper_report(cache: Cache, data: str, recipe: str, command: str, replicates:
         ),
         section("Agreement, beside the published table", _correlations(content, study), tables.pairs(content)),
         section("What the paper does not state", _unstated(study)),
-        section("How far two seeds of one architecture agree", tables.seeds(content)),
+        section("How far two seeds of one architecture agree", tables.seeds(content), _dots(content)),
         section("Sample by sample", _scatters(study, archs)),
         section("Other views on the same pairs", tables.views(content)),
         section("How learnability is spread", _spreads(study, archs), tables.shapes(content)),
@@ -74,6 +75,15 @@ def _correlations(content: dict, study: Study) -> Html:
             quiet=True,
         ),
     )
+
+
+def _dots(content: dict) -> Html | None:
+    """Every pair of runs behind the tables as a dot, where somebody has two seeds."""
+    rows = tables.dots(content)
+    if all(len(values) == 1 for _, values, _ in rows):
+        return None
+    plot = dots_figure(rows, title="Pearson r of learnability of two runs (1 = the same order)")
+    return page.figure(plot, "Correlation of every pair of runs", "A dot is a pair of runs, the stroke what seeds allow.")
 
 
 def _unstated(study: Study) -> Html:

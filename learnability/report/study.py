@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -13,23 +13,28 @@ from learnability.config import RunConfig, planted
 from learnability.datasets import Dataset
 from learnability.errors import LearnabilityError
 from learnability.metrics import METRICS
+from learnability.report.agreement import grouped, whole_steps
 from learnability.store.datasets import open_dataset
 from learnability.store.files import read_json
 from learnability.store.paths import Cache
 from learnability.store.runs import Run, load_looks, load_runs
-from learnability.store.scores import ScoreTable, load_run_scores, load_scores, recipes
+from learnability.store.scores import ScoreTable, load_scores, load_seed_scores, recipes, scored_looks
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Study:
     """One metric of one recipe's runs: a row of `score_RN` for each, NaN where a run does not hold the sample.
 
-    left_out  runs that came less far, in words: scores over fewer epochs are other scores
+    The folds of a seed are one row: of each sample the score from the run that never trained on it.
+
+    units     the runs that each row stands for: one, or the folds of a seed
+    left_out  seeds that came less far, in words: scores over fewer epochs are other scores
     """
 
     cache: Cache
     table: ScoreTable
     dataset: Dataset
+    units: tuple[list[Run], ...]
     left_out: tuple[str, ...] = ()
 
     @property
@@ -42,15 +47,12 @@ class Study:
 
     @functools.cached_property
     def score_RN(self) -> np.ndarray:
-        return np.stack([score_N.astype(np.float64) for score_N in self.table.columns.values()])
+        return np.stack(whole_steps(self.table))
 
     @functools.cached_property
     def groups(self) -> dict[str, Group]:
         """Architecture -> its rows and seeds."""
-        found: dict[str, list[tuple[int, int]]] = {}
-        for row, run in enumerate(self.runs):
-            found.setdefault(run.config.arch, []).append((row, run.config.seed))
-        return {arch: Group(name=arch, rows=tuple(r for r, _ in own), seeds=tuple(s for _, s in own)) for arch, own in found.items()}
+        return {group.name: group for group in grouped(self.table)}
 
     def mean_N(self, archs: Sequence[str]) -> np.ndarray:
         """Mean over architectures of the mean over seeds: each architecture counts once."""
@@ -58,28 +60,28 @@ class Study:
 
     def column(self, metric: str) -> np.ndarray | None:
         """(R, N) of another metric of the same runs, or None where a run lacks it."""
-        rows = []
-        for run in self.runs:
+        score_RN = np.full((len(self.runs), len(self.table.sample_ids_N)), np.nan)
+        for score_N, unit in zip(score_RN, self.units, strict=True):
             try:
-                table, _ = load_run_scores(self.cache, run.data, run.id, [metric])
+                scored, ids_n, found = load_seed_scores(self.cache, unit, [metric])
             except LearnabilityError:
                 return None
-            row = np.full(len(self.table.sample_ids_N), np.nan)
-            row[np.searchsorted(self.table.sample_ids_N, table["sample_id"].to_numpy())] = table[metric].to_numpy(zero_copy_only=False)
-            rows.append(row)
-        return np.stack(rows)
+            if len(scored) < len(unit):
+                return None
+            score_N[np.searchsorted(self.table.sample_ids_N, ids_n)] = found[metric]
+        return score_RN
 
     def accuracies(self, arch: str) -> list[tuple[float | None, float | None]]:
-        """(accuracy in training, test accuracy) at the last look of each seed."""
+        """(accuracy in training, test accuracy) at the last look of each seed; with folds the means over them."""
         found = []
         for row in self.groups[arch].rows:
-            last = load_looks(self.cache, self.runs[row].data, self.runs[row].id)[-1]
-            found.append((last.get("accuracy"), last.get("test_accuracy")))
+            last = [load_looks(self.cache, run.data, run.id)[-1] for run in self.units[row]]
+            found.append((_mean(look.get("accuracy") for look in last), _mean(look.get("test_accuracy") for look in last)))
         return found
 
     def minutes(self) -> float:
         """Training time of all runs together, by their own clocks."""
-        looks = (look for run in self.runs for look in load_looks(self.cache, run.data, run.id))
+        looks = (look for unit in self.units for run in unit for look in load_looks(self.cache, run.data, run.id))
         return sum(look.get("seconds") or 0.0 for look in looks) / 60
 
     def device(self) -> str:
@@ -94,16 +96,38 @@ class Study:
 def open_study(cache: Cache, data: str, metric: str, recipe: str) -> Study:
     """The runs of a recipe that came furthest."""
     found = load_scores(cache, data, metric, recipe)
-    most = max(run.looks for run in found.runs.values())
-    short = {name: run for name, run in found.runs.items() if run.looks < most}
-    table = dataclasses.replace(
-        found,
-        columns={name: score_N for name, score_N in found.columns.items() if name not in short},
-        runs={name: run for name, run in found.runs.items() if name not in short},
-    )
+    of_seed = {name: _unit(cache, run) for name, run in found.runs.items()}
+    came = {name: (len(of_seed[name]), run.looks) for name, run in found.runs.items()}
+    most = max(came.values())
+    kept = [name for name in came if came[name] == most]
+    table = dataclasses.replace(found, columns={name: found.columns[name] for name in kept}, runs={name: found.runs[name] for name in kept})
     config = next(iter(table.runs.values())).config
     opened = open_dataset(cache, data, config.fingerprint[:8], config.labels)
-    return Study(cache, table, opened, tuple(f"{name} ({run.looks} of {most} epochs)" for name, run in short.items()))
+    return Study(cache, table, opened, tuple(of_seed[name] for name in kept), _left_out(came, most, config.folds))
+
+
+def _unit(cache: Cache, run: Run) -> list[Run]:
+    """The run itself, or all scored folds of its seed."""
+    if run.config.folds is None:
+        return [run]
+    same = [other for other in load_runs(cache, run.data) if (other.group, other.problem) == (run.group, None)]
+    return [other for other in same if other.config.seed == run.config.seed and scored_looks(cache, run.data, other.id)]
+
+
+def _left_out(came: dict[str, tuple[int, int]], most: tuple[int, int], folds: int | None) -> tuple[str, ...]:
+    """What is not counted, in words; `came` is how many folds and epochs of each seed there are."""
+    short = {name: one for name, one in came.items() if one != most}
+    said = [
+        f"{name} ({n} of {folds} folds)" if n < most[0] else f"{name} ({looks} of {most[1]} epochs)" for name, (n, looks) in short.items()
+    ]
+    if folds and most[0] < folds:
+        said.append(f"the samples of {folds - most[0]} of {folds} folds, which have no scores yet")
+    return tuple(said)
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = list(values)
+    return None if None in known else sum(known) / len(known)
 
 
 def real_recipe(cache: Cache, data: str) -> str | None:

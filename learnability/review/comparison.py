@@ -91,8 +91,8 @@ class _Side:
 def _origin(run, metric: str) -> Origin:
     config = run.config
     return Origin(
-        name=run.label, fingerprint=config.fingerprint, labels=config.labels, looks=run.looks, record=config.record, metric=metric,
-        recipe=run.recipe,
+        name=run.label, fingerprint=config.fingerprint, labels=config.labels, looks=run.looks, metric=metric, recipe=run.recipe,
+        record=config.record if config.folds is None else "held-out",
     )  # fmt: skip
 
 

@@ -91,11 +91,19 @@ def planted_configs(base: RunConfig, fraction: float = FRACTION, seeds: int = 1,
     return [dataclasses.replace(base, seed=seed, fold=fold, **own) for seed in range(seeds) for fold in (range(folds) if folds else [None])]
 
 
+def is_audit(config: RunConfig) -> bool:
+    """Whether a run was trained to be looked through for planted labels: a curriculum's arm on such labels was not."""
+    return planted(config.labels) is not None and config.curriculum is None
+
+
 def planted_groups(cache: Cache, data: str) -> dict[str, list[Run]]:
-    """Group id -> its runs on planted labels that have scores; held-out groups only once every fold of a seed is done."""
+    """Group id -> its runs on planted labels that have scores; held-out groups only once every fold of a seed is done.
+
+    Runs under a curriculum are arms of an experiment on noisy labels, and no audit.
+    """
     groups: dict[str, list[Run]] = {}
     for run in load_runs(cache, data):
-        if run.config is not None and not run.problem and run.looks and planted(run.config.labels):
+        if run.config is not None and not run.problem and run.looks and is_audit(run.config):
             groups.setdefault(run.group, []).append(run)
     whole = {group: _whole_seeds(runs) for group, runs in sorted(groups.items())}
     return {group: runs for group, runs in whole.items() if runs}

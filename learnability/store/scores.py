@@ -3,12 +3,13 @@
 import dataclasses
 import json
 import zlib
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from learnability.config import FORMAT, planted
+from learnability.config import FORMAT, RunConfig, planted
 from learnability.errors import DamagedFile, InputError, LearnabilityError, NotFound
 from learnability.metrics import METRICS, score_all
 from learnability.store import heldout
@@ -84,12 +85,38 @@ def recipes(cache: Cache, data: str) -> list[str]:
     return sorted(newest, key=lambda key: (trials[key], -newest[key], key))
 
 
+def is_trial(config: RunConfig) -> bool:
+    """Whether a run tries something out, under a curriculum or on planted labels, so that its scores judge no sample."""
+    return config.curriculum is not None or planted(config.labels) is not None
+
+
 def _is_trial(cache: Cache, data: str, run_id: str) -> bool:
     try:
-        config = load_config(cache, data, run_id)
+        return is_trial(load_config(cache, data, run_id))
     except LearnabilityError:
         return False  # a damaged config: told where the run is shown
-    return config.curriculum is not None or planted(config.labels) is not None
+
+
+def load_seed_scores(cache: Cache, unit: Sequence[Run], metrics: Sequence[str]) -> tuple[list[Run], np.ndarray, dict[str, np.ndarray]]:
+    """(runs read, sample_ids_n, metric -> score_n) of one seed: of its run, or held-out of its folds. Runs without these scores stay out.
+
+    With folds each sample has the value from the run that never trained on it, NaN where no fold that is here held it out.
+    """
+    folded, tables = unit[0].config.folds is not None, {}
+    needed = list(dict.fromkeys(part for metric in metrics for part in (heldout.parts(metric) if folded else [metric])))
+    for run in unit:
+        try:
+            tables[run.id], _ = load_run_scores(cache, run.data, run.id, needed)
+        except NotFound:
+            continue
+    scored = [run for run in unit if run.id in tables]
+    if not scored:
+        return [], np.zeros(0, np.int64), {}
+    if folded:
+        held = {metric: heldout.put_together(cache, scored, list(tables.values()), metric) for metric in metrics}
+        return scored, held[metrics[0]][0], {metric: score_n.astype(np.float32) for metric, (_, score_n) in held.items()}
+    (table,) = tables.values()
+    return scored, table["sample_id"].to_numpy(), {metric: table[metric].to_numpy(zero_copy_only=False) for metric in metrics}
 
 
 def load_scores(cache: Cache, data: str, metric: str = "learnability", recipe: str | None = None) -> ScoreTable:
@@ -140,24 +167,9 @@ def load_scores(cache: Cache, data: str, metric: str = "learnability", recipe: s
 
 
 def _scored(cache: Cache, unit: list[Run], metric: str) -> tuple[Run, np.ndarray, np.ndarray] | None:
-    """(run, sample_ids_n, score_n) of a run, or of the folds of a seed; None where there is no such score yet."""
-    tables: dict[str, pa.Table] = {}
-    needed = heldout.parts(metric) if unit[0].config.folds else [metric]
-    for run in unit:
-        try:
-            table, _ = load_run_scores(cache, run.data, run.id)
-        except NotFound:
-            continue
-        if set(needed) <= set(table.column_names):
-            tables[run.id] = table
-    scored = [run for run in unit if run.id in tables]
-    if not scored:
-        return None
-    if unit[0].config.folds:
-        ids_n, score_n = heldout.put_together(cache, scored, list(tables.values()), metric)
-        return min(scored, key=lambda run: run.looks), ids_n, score_n.astype(np.float32)
-    table = tables[unit[0].id]
-    return unit[0], table["sample_id"].to_numpy(), table[metric].to_numpy(zero_copy_only=False)
+    """(the run with the fewest looks, sample_ids_n, score_n) of one seed; None where there is no such score yet."""
+    scored, ids_n, scores = load_seed_scores(cache, unit, [metric])
+    return (min(scored, key=lambda run: run.looks), ids_n, scores[metric]) if scored else None
 
 
 def _spread(ids_n: np.ndarray, score_n: np.ndarray, sample_ids_N: np.ndarray) -> np.ndarray:

@@ -2,14 +2,19 @@
 
 import dataclasses
 import json
+import os
+import re
+import shutil
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import streamlit as st
 
-from learnability import review
+from learnability import jobs, review
 from learnability.__main__ import main
+from learnability.jobs import queue as job_queue
+from learnability.jobs.processes import Process
 from learnability.store.datasets import ensure_labels, open_dataset
 from learnability.store.identity import identities
 from learnability.store.runs import create_run, load_runs
@@ -186,6 +191,79 @@ def test_enough_says_what_more_would_give(seeds, open_page):
     assert app.sidebar.selectbox(key="launch-preset").value == "Own choice"
     assert app.sidebar.number_input(key="launch-first").value == 1 and app.sidebar.multiselect(key="launch-archs").value == ["mobilenet"]
     assert "agree at" in said(app) and "reach 0.95" in said(app)
+
+
+def test_the_form_advises_epochs_and_seeds_by_ordinary_runs(own_many, open_page, monkeypatch):
+    """Four seeds on planted labels and three under a curriculum would be the largest groups, and tell nothing of an ordinary run."""
+    ids = {arch: group(own_many, arch) for arch in ("resnet20", "vgg16")}
+    ensure_labels(own_many, "digits", own_many.current("digits"), "planted-0.05-0")
+    for seed in range(4):
+        made_cache.add_run(own_many, "resnet20", seed, labels="planted-0.05-0")
+    for seed in range(3):
+        made_cache.add_run(own_many, "resnet20", seed, curriculum="hard_first-0123abcd:linear,a=0.8,b=0.2")
+    for seed in range(3):
+        made_cache.add_run(own_many, "mobilenet", seed, epochs=8, looks=8)
+    app = open_page("overview", a=ids["vgg16"], recipe=ids["vgg16"].rsplit("-", 1)[1])
+    app.session_state["launch-open"] = True
+    (told,) = [text.value for text in fine(app.run()).sidebar.text if "Two seeds of" in text.value]
+    made = of(own_many, ids[re.match(r"Two seeds of (resnet20|vgg16) over 12 epochs agree at", told)[1]])
+    found = trust.enough(made)
+    assert f"agree at {found.reliability[-1]:.2f}:" in told and "reach 0.95" in told
+    assert found.enough == 12 and told.endswith("Seeds agree still better from epoch to epoch: more than 12 may help.")
+    monkeypatch.setattr(trust, "enough", lambda made: dataclasses.replace(found, enough=5))
+    assert "After 5 epochs they agree as far as after all 12, within 0.01: that many are enough" in said(fine(app.run()))
+
+
+def test_the_form_reads_no_large_recordings_for_its_advice(seeds, open_page, monkeypatch):
+    app = open_page("overview")
+    app.session_state["launch-open"] = True
+    monkeypatch.setattr(trust, "QUICK_VALUES", 1000)
+    monkeypatch.setattr(trust, "enough", None)
+    text = said(fine(app.run()))
+    assert "over 12 epochs agree at" in text and "they agree as far" not in text
+
+
+def test_one_more_seed_fills_the_form_with_the_whole_recipe(no_run, open_page, monkeypatch):
+    """A group on all samples is not launched on the few that the form held before, nor on the device."""
+    monkeypatch.setattr(jobs, "device_choices", lambda: ["cpu", "auto"])
+    config = made_cache.add_run(no_run, "resnet20", 0)
+    app = open_page("overview")
+    app.session_state["launch-open"] = True
+    app.run()
+    app.sidebar.selectbox(key="launch-preset").select("Own choice").run()
+    app.sidebar.number_input(key="launch-subset").set_value(300).run()
+    fine(app.sidebar.selectbox(key="launch-device").set_value("auto").run())
+    fine(app.button(key=f"more-card-{config.group_id}").click().run())
+    assert app.sidebar.number_input(key="launch-subset").value == 1438 and app.sidebar.selectbox(key="launch-device").value == "cpu"
+
+
+def test_one_button_trains_one_more_seed_of_each(own_many, open_page):
+    """Runs of seed max + 1 in the queue, of the recipe shown and no other; pressed again it does not train yet another."""
+    for run in load_runs(own_many, "digits"):
+        if run.label in ("resnet20-s1", "mobilenet-s1"):
+            shutil.rmtree(own_many.run_folder("digits", run.id))
+    made_cache.add_run(own_many, "vgg16", 0, epochs=8, looks=8)
+    ids = {arch: group(own_many, arch) for arch in ("resnet20", "mobilenet")}
+    recipe = ids["mobilenet"].rsplit("-", 1)[1]
+    job_queue.write(own_many, lambda connection: job_queue.set_worker(connection, "cpu", Process.of(os.getpid())))  # none is started
+    before = set(own_many.run_ids("digits"))
+    app = fine(open_page("compare", recipe=recipe, a=ids["resnet20"], b=ids["mobilenet"]))
+    fine(app.button(key="more-each").click().run())
+    assert set(own_many.run_ids("digits")) - before == {f"resnet20-s1-{recipe}", f"vgg16-s2-{recipe}", f"mobilenet-s1-{recipe}"}
+    assert app.button(key="more-each").disabled and "One more seed of each is in the queue or at work" in said(app)
+
+
+def test_one_more_of_each_is_offered_only_where_a_ceiling_of_ordinary_runs_is_unknown(own_many, open_page):
+    for run in load_runs(own_many, "digits"):
+        if run.config.arch == "mobilenet":
+            shutil.rmtree(own_many.run_folder("digits", run.id))
+    ensure_labels(own_many, "digits", own_many.current("digits"), "planted-0.05-0")
+    for arch in ("resnet20", "vgg16"):
+        config = made_cache.add_run(own_many, arch, 0, labels="planted-0.05-0")
+    for recipe in (group(own_many, "resnet20").rsplit("-", 1)[1], config.recipe):
+        app = fine(open_page("compare", recipe=recipe))
+        assert app.sidebar.selectbox(key="recipe").value == recipe
+        assert "more-each" not in [button.key for button in app.button]
 
 
 def test_large_recordings_are_read_when_asked(seeds, open_page, monkeypatch):

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 
+import numpy as np
 import pytest
 
 from learnability import review
@@ -18,6 +19,7 @@ from learnability.review import random_audit
 from learnability.store.datasets import ensure_labels, open_dataset
 from learnability.store.identity import identities
 from learnability.store.scores import load_scores, recipes
+from tests.test_audits import recorded
 from tests.ui import made_cache
 from tests.ui.conftest import many_root, own_many  # noqa: F401
 
@@ -121,6 +123,35 @@ def test_planted_scores_are_never_taken_for_real_ones(own_many):  # noqa: F811
     content = colleague_report(own_many, "digits", replicates=50)
     assert held(content)["recipe"] == real
     assert "28 of 1,438 labels planted wrong (planted-0.02-0)" in words_of(content)
+
+
+def test_a_report_of_held_out_runs_is_held_out(digits):
+    """What was trained on is always right, what was held out is missed by every fifth sample: in-sample nothing would be suspicious."""
+    N = open_dataset(digits, "digits").N
+    for seed, fold in ((0, 0), (0, 1), (1, 0), (1, 1), (2, 0)):
+        missed_N = (np.arange(N) % 2 == fold) & (np.arange(N) % 5 == 0)
+        config = recorded(digits, np.repeat(~missed_N[:, None], 2, 1), seed=seed, folds=2, fold=fold)
+        told = (digits.run_folder("digits", config.run_id) / "looks.jsonl").read_text().splitlines()
+        told = [json.dumps({**json.loads(line), "accuracy": 0.5 + 0.2 * fold, "seconds": 30.0}) for line in told]
+        (digits.run_folder("digits", config.run_id) / "looks.jsonl").write_text("\n".join(told) + "\n")
+    study = open_study(digits, "digits", "learnability", config.recipe)
+    assert list(study.table.columns) == ["resnet20-s0", "resnet20-s1"] and study.left_out == ("resnet20-s2 (1 of 2 folds)",)
+    np.testing.assert_array_equal(study.column("learnability"), study.score_RN)
+    for metric in ("suspicion", "consensus_share"):
+        expected = load_scores(digits, "digits", metric, config.recipe).columns
+        np.testing.assert_array_equal(study.column(metric), [expected[name] for name in study.table.columns])
+    assert study.accuracies("resnet20") == [(pytest.approx(0.6), None)] * 2
+    assert study.minutes() == pytest.approx(4.0), "two looks of half a minute in each of four runs"
+    content = colleague_report(digits, "digits", config.recipe, replicates=20)
+    shown = [int(number) for number in re.findall(r'alt="sample (\d+): label', content)]
+    assert len(shown) == 48 and all(number % 5 == 0 for number in shown)
+    assert "held out in 2 folds" in words_of(content)
+
+
+def test_a_report_says_that_a_fold_is_missing(digits):
+    hits_NE = np.ones((open_dataset(digits, "digits").N, 2), bool)
+    config = recorded(digits, hits_NE, folds=3, fold=1)
+    assert "the samples of 2 of 3 folds, which have no scores yet" in words_of(colleague_report(digits, "digits", config.recipe, 20))
 
 
 def test_without_a_run_there_is_still_a_report(digits):

@@ -56,6 +56,9 @@ ACTIONS = {
 }
 
 
+STEPS = [3, pytest.param(1, marks=pytest.mark.soak)]  # of the file operations every third one, in the soak every one
+
+
 def prepared(known: Known, action: str, tmp_path):
     """The cache before `action`, kept aside, and the action itself."""
     before, act, allowed = ACTIONS[action]
@@ -79,10 +82,11 @@ def operations_of(known, act, back) -> int:
     return counted.done
 
 
+@pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("action", ACTIONS)
-def test_a_kill_between_any_two_file_operations(known, twin, tmp_path, action):
+def test_a_kill_between_any_two_file_operations(known, twin, tmp_path, action, step):
     act, allowed, back = prepared(known, action, tmp_path)
-    for at in range(operations_of(known, act, back)):
+    for at in range(0, operations_of(known, act, back), step):
 
         def killed(at=at):
             with pytest.MonkeyPatch.context() as patch:
@@ -124,9 +128,10 @@ ALWAYS = ((errno.ENOSPC, "commits to the end"), (errno.EIO, "first commit"))  # 
     [pytest.param(*one, marks=() if one in ALWAYS else pytest.mark.soak) for one in REFUSALS],
     ids=lambda value: errno.errorcode.get(value, value),
 )
-def test_a_refusing_disk_at_any_file_operation(known, twin, tmp_path, action, number):
+@pytest.mark.parametrize("step", STEPS)
+def test_a_refusing_disk_at_any_file_operation(known, twin, tmp_path, action, number, step):
     act, allowed, back = prepared(known, action, tmp_path)
-    for at in range(operations_of(known, act, back)):
+    for at in range(0, operations_of(known, act, back), step):
         with pytest.MonkeyPatch.context() as patch:
             faults = Faults(patch, at, refuse(number))
             try:
@@ -145,8 +150,9 @@ def test_a_refusing_disk_at_any_file_operation(known, twin, tmp_path, action, nu
         back()
 
 
-def test_short_writes_are_written_on(known, twin, tmp_path):
-    for at in range(60):
+@pytest.mark.parametrize("step", STEPS)
+def test_short_writes_are_written_on(known, twin, tmp_path, step):
+    for at in range(0, 60, step):
         with pytest.MonkeyPatch.context() as patch:
             Faults(patch, at, short_write)
             known.train()

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from learnability.config import train_command
 from learnability.store import files
 from learnability.store.datasets import open_dataset
 from learnability.store.runs import load_runs
@@ -121,10 +122,10 @@ def test_the_command_repeats_the_recipe(own_many):
     from learnability.__main__ import parser
 
     config = made_cache.add_run(own_many, "vgg16", 3, epochs=5, record="eval", weight_decay=1e-3)
-    said = words.train_command(config, ["resnet20"], seeds=2)
+    said = train_command(config, ["resnet20"], seeds=2)
     args = parser().parse_args(said.split()[3:])
     assert (args.epochs, args.record, args.weight_decay, args.seeds, args.arch) == (5, "eval", 1e-3, 2, ["resnet20"])
-    assert words.train_command(dataclasses.replace(config, momentum=0.5), ["resnet20"]) is None
+    assert train_command(dataclasses.replace(config, momentum=0.5), ["resnet20"]) is None
 
 
 def test_numbers_in_words():

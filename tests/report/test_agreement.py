@@ -1,0 +1,131 @@
+"""The figures of `agreement` and the reports: groups across recipes, ends, ceilings on the same samples, and scipy as a witness."""
+
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from scipy import stats
+
+from learnability.__main__ import main, parser
+from learnability.agreement import agree
+from learnability.errors import InputError
+from learnability.report.agreement import measured
+from learnability.store.scores import load_scores, recipes
+from tests.ui import made_cache
+from tests.ui.conftest import many_root, own_many  # noqa: F401
+
+
+def of(cache, metric="learnability", recipe=None, **given) -> dict:
+    return measured(load_scores(cache, "digits", metric, recipe), 0, **given)
+
+
+def said(capsys, cache, *asked) -> str:
+    assert main(["agreement", "--data", "digits", "--replicates", "0", "--cache", str(cache.root), *asked]) == 0
+    return capsys.readouterr().out
+
+
+def test_correlations_are_those_that_scipy_finds_in_the_exported_scores(own_many, tmp_path, capsys):  # noqa: F811
+    out = tmp_path / "scores.parquet"
+    assert main(["scores", "--data", "digits", "--out", str(out), "--cache", str(own_many.root)]) == 0
+    capsys.readouterr()
+    exported = pq.read_table(out).to_pandas()
+    told = of(own_many)
+    witnesses = {"pearson": stats.pearsonr, "spearman": stats.spearmanr, "kendall": stats.kendalltau}
+    for kind, witness in witnesses.items():
+        for cross in told["agreement"][kind]["crosses"]:
+            sides = ([name for name in exported if name.startswith(f"{cross[side]}-s")] for side in "ab")
+            seeds_a, seeds_b = ([name for name in side if name != "mobilenet-s1"] for side in sides)
+            expected = np.mean([witness(exported[a], exported[b]).statistic for a in seeds_a for b in seeds_b])
+            assert cross["single_run"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_runs_that_came_less_far_are_left_out_and_named(own_many, capsys):  # noqa: F811
+    told = of(own_many)
+    assert told["notes"] == ["left out: mobilenet-s1 (7 of 12 looks)."]
+    assert [own["seeds"] for own in told["agreement"]["pearson"]["reliabilities"]] == [1, 2, 2]
+    text = said(capsys, own_many)
+    assert "note: left out: mobilenet-s1 (7 of 12 looks)." in text
+    allowed = of(own_many, allow=["looks"])
+    assert any("number of looks: " in note for note in allowed["notes"])
+    assert [own["seeds"] for own in allowed["agreement"]["pearson"]["reliabilities"]] == [2, 2, 2]
+
+
+def test_recipes_of_one_architecture_are_groups_of_their_own(own_many, capsys):  # noqa: F811
+    (real,) = recipes(own_many, "digits")
+    config = made_cache.add_run(own_many, "resnet20", 0, lr=0.01)
+    told = of(own_many, recipe="all")
+    names = [own["group"] for own in told["agreement"]["pearson"]["reliabilities"]]
+    assert sorted(names) == sorted(["mobilenet", f"resnet20-{real}", f"resnet20-{config.recipe}", "vgg16"])
+    assert any(note.startswith("recipe: ") for note in told["notes"])
+    assert f"resnet20-{config.recipe}" in said(capsys, own_many, "--recipe", "all")
+
+
+def test_real_and_planted_labels_never_mix(own_many):  # noqa: F811
+    from learnability.store.datasets import ensure_labels
+
+    ensure_labels(own_many, "digits", None, "planted-0.02-0")
+    made_cache.add_run(own_many, "resnet20", 0, labels="planted-0.02-0")
+    with pytest.raises(InputError, match="never mix"):
+        of(own_many, recipe="all", allow=["labels"])
+
+
+def test_the_ceiling_of_a_subset_is_made_of_the_same_samples(own_many):  # noqa: F811
+    found = load_scores(own_many, "digits", "learnability")
+    told = measured(found, 0)
+    (pair,) = [pair for pair in told["pairs"] if {pair["a"], pair["b"]} == {"resnet20", "vgg16"}]
+    rows = [name for name in found.columns if name.split("-")[0] in ("resnet20", "vgg16")]
+    score_RN = np.stack([found.columns[name].astype(float) for name in rows])
+    means = [score_RN[[i for i, name in enumerate(rows) if name.startswith(arch)]].mean(0) for arch in ("resnet20", "vgg16")]
+    kept_N = ~((np.round(means[0] + means[1], 5) == 0) | (np.round(means[0] + means[1], 5) == 2))
+    assert pair["nontrivial"]["N"] == kept_N.sum() < len(kept_N)
+    own = [np.corrcoef(score_RN[[i for i, name in enumerate(rows) if name.startswith(arch)]][:, kept_N])[0, 1]
+           for arch in ("resnet20", "vgg16")]  # fmt: skip
+    stepped = [2 * r / (1 + r) for r in own]
+    assert pair["nontrivial_cross"]["ceiling"] == pytest.approx(np.sqrt(own[0] * own[1]), abs=1e-6)
+    assert pair["nontrivial_cross"]["seed_mean_ceiling"] == pytest.approx(np.sqrt(stepped[0] * stepped[1]), abs=1e-6)
+    assert pair["nontrivial_cross"]["seed_mean"] == pytest.approx(pair["nontrivial"]["value"])
+    centred_RN = score_RN.copy()
+    for label in np.unique(found.labels_N):
+        centred_RN[:, found.labels_N == label] -= score_RN[:, found.labels_N == label].mean(1, keepdims=True)
+    own = [np.corrcoef(centred_RN[[i for i, name in enumerate(rows) if name.startswith(arch)]])[0, 1] for arch in ("resnet20", "vgg16")]
+    assert pair["within_class_cross"]["ceiling"] == pytest.approx(np.sqrt(own[0] * own[1]), abs=1e-6)
+
+
+def test_ends_are_those_of_the_metric_or_none(own_many, capsys):  # noqa: F811
+    forgetting = of(own_many, "forgetting_events")
+    assert forgetting["ends"] == [-6, 0]
+    events = load_scores(own_many, "digits", "forgetting_events").columns["resnet20-s0"]
+    assert forgetting["shapes"]["resnet20-s0"]["share_high"] == pytest.approx((events == 0).mean())
+    assert of(own_many, "aum")["ends"] == [None, None]
+    text = said(capsys, own_many, "--metric", "aum")
+    assert "no end" in text.split("shape of the scores")[1]
+    assert of(own_many)["ends"] == [0, 1]
+
+
+def test_checks_stand_under_the_table_and_say_when_a_score_is_not_itself(own_many, capsys):  # noqa: F811
+    told = of(own_many)
+    for pair in told["pairs"]:
+        made = pair["controls"]
+        assert all(value == pytest.approx(1, abs=1e-12) for value in made["itself"].values())
+        assert abs(made["permuted"]) < 4 * made["limit"] / 1.96 and abs(made["class_within"]) < 4 * made["limit"] / 1.96
+    text = said(capsys, own_many)
+    assert text.count("a score with itself exactly 1; permuted over samples") == len(told["pairs"]) == 3
+    assert "(chance " in text
+
+
+def test_one_seed_gets_the_command_that_trains_another(own_many, capsys):  # noqa: F811
+    made_cache.add_run(own_many, "resnet20", 3, epochs=4, looks=4, weight_decay=1e-3)
+    text = said(capsys, own_many, "--recipe", recipes(own_many, "digits")[0])
+    (line,) = [line.strip() for line in text.splitlines() if line.strip().startswith("python -m")]
+    args = parser().parse_args(line.split()[3:])
+    assert (args.arch, args.first_seed, args.epochs, args.weight_decay) == (["resnet20"], 4, 4, 1e-3)
+    told = json.loads(said(capsys, own_many, "--recipe", recipes(own_many, "digits")[0], "--json"))
+    assert told["pairs"] == []
+
+
+def test_two_runs_in_opposite_order_have_no_reliability_of_their_mean():
+    from learnability.agreement import Group
+
+    made = agree(np.array([[0, 0.5, 1], [1, 0.5, 0]]), [Group(name="a", rows=(0, 1), seeds=(0, 1))])
+    assert made.reliabilities[0].value == -1 and np.isnan(made.reliabilities[0].stepped_up)
