@@ -10,7 +10,7 @@ from learnability.config import train_command
 from learnability.datasets import Dataset
 from learnability.errors import LearnabilityError
 from learnability.store.runs import Run
-from ui import data, headline, lasso, numbers, order, scored, state, words
+from ui import data, headline, lasso, launch, numbers, order, scored, state, words
 from ui.series import Series
 
 
@@ -106,7 +106,11 @@ def next_steps(now: state.State, found: list[Run], made: Series) -> None:
             st.button("Epochs and seeds", key="next-enough", on_click=state.leave_note, args=("compare",))
         else:
             st.markdown("**Is the score reliable?** Unknown with one seed. A second one tells how far two trainings agree.")
-            command(config, [config.arch], seeds=2)
+            following = max(run.config.seed for run in found if run.config and run.group == made.runs[0].group) + 1
+            if launch.can_ask(config):
+                st.button("Train a second seed", key="next-seed", on_click=launch.fill_from, args=(config, following))
+            else:
+                command(config, [config.arch], first_seed=following)
 
 
 def command(config, archs: list[str], seeds: int = 1, first_seed: int = 0) -> None:

@@ -14,7 +14,7 @@ from learnability.store.datasets import open_dataset
 from learnability.store.identity import identities
 from learnability.store.paths import Cache
 from learnability.store.runs import load_runs
-from learnability.store.scores import recipes
+from learnability.store.scores import is_trial, recipes
 
 
 def add(commands) -> None:
@@ -65,7 +65,7 @@ def run(args) -> int:
 def _base(args, cache: Cache) -> RunConfig:
     """The run whose recipe is tried: of the newest recipe on real labels, of the architecture with most runs."""
     found = [run for run in load_runs(cache, args.data) if run.config and run.looks and not run.problem and run.config.folds is None]
-    found = [run for run in found if not run.config.labels.startswith("planted-")]
+    found = [run for run in found if not is_trial(run.config)]
     wanted = args.recipe or next((key for key in recipes(cache, args.data) if any(run.recipe == key for run in found)), None)
     usable = [run for run in found if run.recipe == wanted and args.arch in (None, run.config.arch)]
     if not usable:

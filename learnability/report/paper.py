@@ -89,6 +89,7 @@ def _dots(content: dict) -> Html | None:
 def _unstated(study: Study) -> Html:
     config = study.config
     mode = "the pass of each update itself" if config.record == "train" else "a pass over all samples after each epoch"
+    mode = f"a pass after each epoch, by the network of {config.folds} that never trained on the sample" if config.folds else mode
     return joined(
         paragraph("Not known of the published numbers, and how it is here:"),
         page.table(

@@ -9,7 +9,7 @@ import numpy as np
 
 import learnability
 from learnability.agreement import Group
-from learnability.config import RunConfig, planted
+from learnability.config import RunConfig
 from learnability.datasets import Dataset
 from learnability.errors import LearnabilityError
 from learnability.metrics import METRICS
@@ -18,7 +18,7 @@ from learnability.store.datasets import open_dataset
 from learnability.store.files import read_json
 from learnability.store.paths import Cache
 from learnability.store.runs import Run, load_looks, load_runs
-from learnability.store.scores import ScoreTable, load_scores, load_seed_scores, recipes, scored_looks
+from learnability.store.scores import ScoreTable, is_trial, load_scores, load_seed_scores, recipes, scored_looks
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -131,11 +131,11 @@ def _mean(values: Iterable[float | None]) -> float | None:
 
 
 def real_recipe(cache: Cache, data: str) -> str | None:
-    """The newest recipe with scores on labels that were not planted, trained on every row; None where there is none."""
+    """The newest ordinary recipe with scores, trained on every row: no curriculum, no planted labels; None where there is none."""
     usable = {
         run.recipe
         for run in load_runs(cache, data)
-        if run.config is not None and not run.problem and run.looks and not planted(run.config.labels) and run.config.folds is None
+        if run.config is not None and not run.problem and run.looks and not is_trial(run.config) and run.config.folds is None
     }
     return next((key for key in recipes(cache, data) if key in usable), None)
 
