@@ -158,8 +158,7 @@ def name_of(id: str, members: list[Run], recipe: str | None = None) -> str:
     else:
         said = f"{config.arch}, {'one seed' if seeds == 1 else f'mean of {seeds} seeds'}" + (", held-out" if config.folds else "")
     if config.curriculum:
-        arm = parse_curriculum(config.curriculum)
-        said += f", curriculum {arm.name or arm.order}"
+        said += f", curriculum {parse_curriculum(config.curriculum).label}"
     return said if recipe in (None, config.recipe) else f"{said}, recipe {config.recipe}"
 
 

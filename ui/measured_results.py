@@ -7,6 +7,7 @@ import streamlit as st
 
 from learnability import experiments, jobs
 from learnability.charts import experiment as charts
+from learnability.curriculum import SeedMean
 from learnability.errors import LearnabilityError, NotFound
 from learnability.experiments import Experiment, Results
 from learnability.jobs import JobState
@@ -47,6 +48,7 @@ def _about(one: Experiment) -> None:
     samples = f"{config.subset:,} samples" if config.subset else "all samples"
     st.text(
         f"{config.arch}, {seeds}, {words.count(config.epochs, 'epoch')} on {samples}, labels {config.labels}, pacing {one.pacing}, "
+        f"{'' if one.balanced else 'classes not balanced, '}"
         f"batch {config.batch_size}, peak learning rate {config.peak_lr:g} in every arm (not tuned for each)"
     )
 
@@ -85,20 +87,24 @@ def _live(name: str, id: str, drawn: int) -> None:
         st.text(contrast.sentence)
     _table(results)
     st.caption(
-        "Intervals: mean ± t · sd / √seeds of differences within a seed, 95 %. They speak of this network, data, length and recipe, and of "
-        "seeds, not of other settings. The accuracy after the last update counts, never the best of some epochs."
+        "Intervals: mean ± t · sd / √seeds, 95 %; of a difference, within a seed. A time is averaged only where every seed of the arm is "
+        "finished and came to it. All of it speaks of this network, data, length and recipe, and of seeds, not of other settings. The "
+        "accuracy after the last update counts, never the best of some epochs."
     )
 
 
 def _curves(results: Results) -> None:
     left, right = st.columns(2, gap="large")
-    lines = [(arm, own.seeds, own.accuracy_SE) for arm, own in results.arms.items()]
+    lines = [(arm, own.seeds, own.accuracy_SE, own.half_E) for arm, own in results.arms.items()]
     with left:
         st.plotly_chart(
             charts.accuracy_figure(results.step_E, lines, results.target), key="measured-accuracy", config=QUIET,
             alt="Test accuracy of each arm by update",
         )  # fmt: skip
-        st.caption("A line is the mean of an arm, a dot one seed. Every arm has made the same number of updates at each point.")
+        st.caption(
+            f"A line is the mean of an arm, the band its 95 % interval over seeds, a dot one seed (of at most {charts.FEW}). Every arm has "
+            "made the same number of updates at each point. Whether two arms differ, the differences say: bands may overlap where they do."
+        )
     pairs = [(f"{own.name}: {own.a} - {own.b}", own.difference_SE, own.half_E) for own in results.contrasts]
     with right:
         if not pairs:
@@ -117,11 +123,10 @@ def _table(results: Results) -> None:
     columns: dict[str, list] = {name: [] for name in ("Arm", "Seeds done", "Test accuracy, %", reached, shown, "Minutes")}
     for arm, own in results.arms.items():
         last, time, (first, end) = own.last, results.times.get(arm), results.shown[arm]
-        half = "" if last is None or math.isnan(last.half) else f" ± {100 * last.half:.2f}"
         columns["Arm"].append(arm)
         columns["Seeds done"].append(f"{int(own.finished_S.sum())} of {len(own.seeds)}")
-        columns["Test accuracy, %"].append("" if last is None else f"{100 * last.mean:.2f}{half}")
-        columns[reached].append("" if time is None else _reached(time))
+        columns["Test accuracy, %"].append("" if last is None else _number(last, ".2f", 100))
+        columns[reached].append("" if time is None else _number(time.mean, ",.0f") if time.mean else time.standing)
         columns[shown].append(f"{first:.1f} to {end:.1f}")
         columns["Minutes"].append(f"{own.seconds / 60:.1f}")
     st.dataframe(pa.table(columns), hide_index=True, key="measured-table", height="content")
@@ -136,10 +141,9 @@ def _table(results: Results) -> None:
         headline.downloads(lambda: _long(results), f"measured-{results.experiment.id}")
 
 
-def _reached(time) -> str:
-    if time.mean is not None:
-        return f"{time.mean.mean:,.0f}"
-    return f"reached by {time.reached} of {time.seeds}"
+def _number(found: SeedMean, spec: str, scale: float = 1) -> str:
+    """A mean over seeds and, from two on, its interval: `90.30 ± 0.25`."""
+    return f"{scale * found.mean:{spec}}" + ("" if math.isnan(found.half) else f" ± {scale * found.half:{spec}}")
 
 
 def _long(results: Results) -> pa.Table:

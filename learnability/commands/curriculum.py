@@ -10,8 +10,8 @@ from learnability import experiments, jobs
 from learnability.commands import curriculum_files
 from learnability.commands.arguments import Bar, add_cluster, cache_of, command, device_of, print_json, table
 from learnability.config import AUGMENTS, PRECISIONS, SCHEDULES, RunConfig, planted_name
-from learnability.curriculum import ARMS, PACINGS
-from learnability.experiments import Launched, Proposal, Results
+from learnability.curriculum import ARMS, PACINGS, SeedMean
+from learnability.experiments import Design, Launched, Proposal, Results
 from learnability.experiments.design import RECIPE, design_from
 from learnability.jobs import Estimate
 from learnability.store.paths import Cache
@@ -51,7 +51,9 @@ def _add_run(actions) -> None:
     order.add_argument("--easy-is", choices=("high", "low"), help="its easy end, for a metric without one of its own")
     order.add_argument("--scores", metavar="GROUP", help="group or run whose scores to take (default: this network's with most seeds)")
     order.add_argument("--score-seeds", type=int, default=2, metavar="S", help="runs trained for scores where there are none (default 2)")
-    order.add_argument("--no-balance", action="store_true", help="leave the classes as the scores have them")
+    order.add_argument(
+        "--no-balance", action="store_true", help="leave the classes as the scores have them, and in random as the shuffle does"
+    )
     order.add_argument("--pacing", default="linear,a=0.8,b=0.2", metavar="NAME,a=..,b=..", help=f"one of {', '.join(PACINGS[:-3])} ...")
     recipe = own.add_argument_group("recipe", "the same in every arm, the learning rate too: it is not tuned for each")
     recipe.add_argument("--epochs", type=int, help=f"as many updates as so many epochs (default {defaults.epochs})")
@@ -89,14 +91,18 @@ def _add_show(actions) -> None:
     own.add_argument("--json", action="store_true", help="for programs: everything, look by look")
 
 
-def run(args) -> int:
-    cache, device = cache_of(args), device_of(args)
-    design = design_from(
+def design_of(args: argparse.Namespace) -> Design:
+    """What the arguments ask for; `experiments.background` writes them."""
+    return design_from(
         args.pacing, {field: getattr(args, field) for field in RECIPE}, data=args.data, arch=args.arch, metric=args.metric,
         easy_is=args.easy_is, scores=args.scores, score_seeds=args.score_seeds, balance=not args.no_balance, arms=tuple(args.arms),
         seeds=args.seeds, first_seed=args.first_seed, subset=args.subset,
         labels=planted_name(args.label_noise) if args.label_noise is not None else args.labels,
     )  # fmt: skip
+
+
+def run(args) -> int:
+    cache, device, design = cache_of(args), device_of(args), design_of(args)
     proposal = experiments.propose(cache, design, device)
     launched = _launch(cache, proposal, args)
     if not args.wait:
@@ -188,7 +194,8 @@ def _show(cache: Cache, data: str, id: str | None, target: float | None, as_json
 def _print(results: Results) -> None:
     one, scores = results.experiment, results.scores
     labels = "" if one.config.labels == "original" else f", labels {one.config.labels}"
-    print(f"{one.id}: {one.config.arch} on {results.samples:,} samples of {one.config.data}{labels}, {one.pacing}")
+    classes = "" if one.balanced else ", classes not balanced"
+    print(f"{one.id}: {one.config.arch} on {results.samples:,} samples of {one.config.data}{labels}, {one.pacing}{classes}")
     print(f"{results.step_E[-1]:,} updates in every arm, peak learning rate {one.config.peak_lr:g} in all of them")
     if scores:
         minutes = float(scores.get("score_seconds", "nan")) / 60
@@ -197,10 +204,11 @@ def _print(results: Results) -> None:
     rows = []
     for arm, own in results.arms.items():
         time = results.times.get(arm)
-        reached = time and (f"{time.mean.mean:,.0f}" if time.mean else f"{time.reached} of {time.seeds} seeds")
+        reached = time and (_number(time.mean, ",.0f") if time.mean else time.standing)
+        accuracy = own.last and _number(own.last, ".2f", 100)
         first, last = results.shown[arm]
         rows.append(
-            {"arm": arm, "seeds done": f"{int(own.finished_S.sum())} of {len(own.seeds)}", "test accuracy, %": _share(own.last),
+            {"arm": arm, "seeds done": f"{int(own.finished_S.sum())} of {len(own.seeds)}", "test accuracy, %": accuracy,
              target: reached, "shown, first tenth": f"{first:.1f}", "last tenth": f"{last:.1f}", "minutes": f"{own.seconds / 60:.1f}"}
         )  # fmt: skip
     print(table(rows, [name for name in rows[0] if name]))
@@ -208,7 +216,6 @@ def _print(results: Results) -> None:
         print(contrast.sentence)
 
 
-def _share(found) -> str | None:
-    if found is None:
-        return None
-    return f"{100 * found.mean:.2f}" + ("" if math.isnan(found.half) else f" +- {100 * found.half:.2f}")
+def _number(found: SeedMean, spec: str, scale: float = 1) -> str:
+    """A mean over seeds and, from two on, its interval: `90.30 +- 0.25`."""
+    return f"{scale * found.mean:{spec}}" + ("" if math.isnan(found.half) else f" +- {scale * found.half:{spec}}")

@@ -10,7 +10,7 @@ experiment   arms over seeds, and paired differences between them
 arms         how a run's config names its curriculum
 """
 
-from learnability.curriculum.arms import Arm, curriculum_text, order_name, parse_curriculum
+from learnability.curriculum.arms import SHUFFLES, UNBALANCED, Arm, curriculum_text, is_balanced, order_name, parse_curriculum
 from learnability.curriculum.experiment import CONTRASTS, SeedMean, check_no_leak, mean_over_seeds, paired_difference, time_to_accuracy
 from learnability.curriculum.orders import ARMS, Order, balanced, difficulty, order
 from learnability.curriculum.pacing import NAMES as PACINGS
@@ -27,6 +27,8 @@ __all__ = [
     "PACINGS",
     "PRUNING_METHODS",
     "PURPOSES",
+    "SHUFFLES",
+    "UNBALANCED",
     "Arm",
     "Order",
     "Pacing",
@@ -42,6 +44,7 @@ __all__ = [
     "effective_sample_size",
     "expected_presentations",
     "importance",
+    "is_balanced",
     "mean_over_seeds",
     "order",
     "order_name",

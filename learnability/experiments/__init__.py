@@ -4,6 +4,7 @@
     launch(cache, proposal)         -> Launched: run ids; asked twice, nothing runs twice, and what was stopped goes on
     experiments(cache, data)        -> [Experiment]: the arms there are, found among the runs
     measured(cache, experiment)     -> Results: accuracy by update, paired differences, time to an accuracy
+    background.begin(cache, design) a process of its own trains the scores that are missing, then queues the arms
 
 Nothing of an experiment is kept but its runs and the two orders they name.
 """

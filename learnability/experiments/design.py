@@ -8,7 +8,18 @@ import numpy as np
 
 from learnability import jobs
 from learnability.config import RunConfig, planted, study
-from learnability.curriculum import ARMS, Order, Pacing, Schedule, check_no_leak, curriculum_text, order, order_name, parse_pacing
+from learnability.curriculum import (
+    ARMS,
+    UNBALANCED,
+    Order,
+    Pacing,
+    Schedule,
+    check_no_leak,
+    curriculum_text,
+    order,
+    order_name,
+    parse_pacing,
+)
 from learnability.datasets import Dataset, trained_ids
 from learnability.errors import InputError
 from learnability.experiments import scores as score_runs
@@ -19,8 +30,10 @@ from learnability.jobs import Estimate
 from learnability.metrics import METRICS
 from learnability.store.datasets import label_versions, open_dataset
 from learnability.store.paths import Cache
+from learnability.store.runs import Run
 
 TIES_SEED = 0  # of the ties in the two orders, which all seeds of an experiment share
+NO_KEY = "0" * 8  # of orders that are still to be made: names no run, only tells what the arms will cost
 RECIPE = ("epochs", "batch_size", "lr", "weight_decay", "schedule", "augment", "precision", "deterministic")
 
 
@@ -73,6 +86,7 @@ class Proposal:
     configs: tuple[RunConfig, ...]  # arms, seed by seed; without scores: the runs that make them
     new: tuple[RunConfig, ...]  # those that have no run yet
     estimate: Estimate  # of the new ones
+    later: Estimate | None  # of the arms, where runs for the scores come first
     samples: int  # that an arm trains on
     updates: int  # of every arm
     first_seed: int | None
@@ -89,7 +103,8 @@ class Proposal:
         design, runs = self.design, len(self.configs)
         if not self.complete:
             return (
-                f"No finished runs of {design.arch} have scores on these samples and labels yet. First {runs} run{'s' if runs > 1 else ''} "
+                f"The runs of {design.arch} that make the scores on these samples and labels are not finished yet. First {runs} "
+                f"run{'s' if runs > 1 else ''} "
                 f"for the scores (seeds {', '.join(str(config.seed) for config in self.configs)}), then the arms."
             )
         seeds = f"seeds {self.first_seed} to {self.first_seed + design.seeds - 1}" if design.seeds > 1 else f"seed {self.first_seed}"
@@ -123,8 +138,9 @@ def propose(cache: Cache, design: Design, device: str = "auto") -> Proposal:
     design = dataclasses.replace(design, subset=subset)
     groups = score_runs.candidates(cache, design.data, dataset.fingerprint)
     chosen = design.scores or score_runs.found(cache, groups, design.arch, subset, design.labels)
-    if chosen is None:
-        return _scores_first(cache, design, dataset, len(ids_n), device)
+    missing = _score_configs(design, dataset)
+    if chosen is None or design.scores is None and _under_way(cache, missing, groups[chosen]):
+        return _scores_first(cache, design, dataset, ids_n, missing, device)
     members = score_runs.named(groups, chosen, design.labels)
     scores = score_runs.load(cache, chosen, members, design.metric, ids_n)
     first = max(scores.seeds) + 1 if design.first_seed is None else design.first_seed
@@ -136,7 +152,7 @@ def propose(cache: Cache, design: Design, device: str = "auto") -> Proposal:
     new = tuple(config for config in configs if not _is_there(cache, config))
     return Proposal(
         design=design, id=experiment_id(configs[0], key, str(design.pacing)), scores=scores, orders=orders, key=key, configs=configs,
-        new=new, estimate=jobs.estimate(cache, new, device), samples=len(ids_n), updates=schedule.steps, first_seed=first,
+        new=new, estimate=jobs.estimate(cache, new, device), later=None, samples=len(ids_n), updates=schedule.steps, first_seed=first,
         notes=_notes(design, scores, schedule),
     )  # fmt: skip
 
@@ -186,16 +202,29 @@ def _ids(dataset: Dataset, subset: int | None) -> np.ndarray:
     return trained_ids(dataset.labels_N, None if subset is None or subset >= count else subset)
 
 
-def _scores_first(cache: Cache, design: Design, dataset: Dataset, samples: int, device: str) -> Proposal:
+def _score_configs(design: Design, dataset: Dataset) -> tuple[RunConfig, ...]:
+    """The runs that make the scores where there are none: ordinary training under the recipe of the arms."""
     fields = dict(design.recipe) | {"subset": design.subset, "labels": design.labels}
-    configs = tuple(study(design.data, dataset.fingerprint, dataset.C, dataset.N, [design.arch], design.score_seeds, 0, **fields))
-    if design.first_seed is not None:
-        check_no_leak(range(design.score_seeds), range(design.first_seed, design.first_seed + design.seeds))
+    return tuple(study(design.data, dataset.fingerprint, dataset.C, dataset.N, [design.arch], design.score_seeds, 0, **fields))
+
+
+def _under_way(cache: Cache, configs: tuple[RunConfig, ...], done: list[Run]) -> bool:
+    """Whether `done` are only some of these runs and another was begun: an order of theirs would rest on fewer seeds than asked for."""
+    ids = {run.id for run in done}
+    return configs[0].group_id == done[0].group and any(config.run_id not in ids and _is_there(cache, config) for config in configs)
+
+
+def _scores_first(
+    cache: Cache, design: Design, dataset: Dataset, ids_n: np.ndarray, configs: tuple[RunConfig, ...], device: str
+) -> Proposal:
+    first = design.score_seeds if design.first_seed is None else design.first_seed
+    check_no_leak(range(design.score_seeds), range(first, first + design.seeds))
+    schedule = _schedule(configs[0], ids_n, design.pacing)
+    arms = _configs(design, dataset, NO_KEY, first)
     new = tuple(config for config in configs if not _is_there(cache, config))
-    updates = configs[0].epochs * -(-samples // configs[0].batch_size)
     return Proposal(
         design=design, id=None, scores=None, orders={}, key=None, configs=configs, new=new, estimate=jobs.estimate(cache, new, device),
-        samples=samples, updates=updates, first_seed=design.first_seed, notes=(),
+        later=jobs.estimate(cache, arms, device), samples=len(ids_n), updates=schedule.steps, first_seed=design.first_seed, notes=(),
     )  # fmt: skip
 
 
@@ -206,12 +235,11 @@ def _orders(design: Design, scores: Scores, labels_n: np.ndarray, ids_n: np.ndar
 
 
 def _key(design: Design, scores: Scores, orders: dict[str, Order]) -> str:
-    """8 hex digits of everything that the orders are made of, so that the same scores give the same runs again."""
+    """8 hex digits of everything that the orders are made of, so that the same scores give the same runs again; marked if unbalanced."""
     told = [design.metric, design.easy_end, design.balance, TIES_SEED, [run.id for run in scores.runs]]
     ids_n = np.sort(next(iter(orders.values())).ids_N)
-    return hashlib.sha256(json.dumps(told).encode() + scores.score_n.astype("<f8").tobytes() + ids_n.astype("<i8").tobytes()).hexdigest()[
-        :8
-    ]
+    made = json.dumps(told).encode() + scores.score_n.astype("<f8").tobytes() + ids_n.astype("<i8").tobytes()
+    return ("" if design.balance else UNBALANCED) + hashlib.sha256(made).hexdigest()[:8]
 
 
 def _configs(design: Design, dataset: Dataset, key: str, first_seed: int) -> tuple[RunConfig, ...]:

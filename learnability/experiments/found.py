@@ -5,7 +5,7 @@ import hashlib
 import json
 
 from learnability.config import RunConfig, file_name
-from learnability.curriculum import ARMS, curriculum_text, order_name, parse_curriculum
+from learnability.curriculum import ARMS, curriculum_text, is_balanced, order_name, parse_curriculum
 from learnability.errors import LearnabilityError, NotFound
 from learnability.store.files import table_metadata
 from learnability.store.paths import Cache
@@ -21,6 +21,11 @@ class Experiment:
     key: str  # of its two orders
     pacing: str
     runs: dict[str, dict[int, Run]]  # arm -> seed -> run, in the order of ARMS
+
+    @property
+    def balanced(self) -> bool:
+        """Whether the classes come in evenly, in all paced arms alike."""
+        return is_balanced(self.key)
 
     @property
     def seeds(self) -> list[int]:

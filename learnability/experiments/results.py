@@ -44,6 +44,11 @@ class ArmResult:
         return _mean_E(self.accuracy_SE)
 
     @property
+    def half_E(self) -> np.ndarray:
+        """Of the 95 % interval of each look over the seeds that have come so far, NaN below two."""
+        return _half_E(self.accuracy_SE)
+
+    @property
     def last(self) -> SeedMean | None:
         """Test accuracy after the last update over the finished seeds; never the best of some epochs."""
         value_S = self.accuracy_SE[self.finished_S, -1]
@@ -93,8 +98,12 @@ class TimeResult:
     """Updates after which an arm first reached an accuracy."""
 
     arm: str
-    step_S: np.ndarray  # of the finished seeds and those that reached it; NaN for a seed that never did
-    seeds: int
+    step_S: np.ndarray  # of all its seeds; NaN for one that has not come to it
+    finished: int  # seeds that have made their last update
+
+    @property
+    def seeds(self) -> int:
+        return len(self.step_S)
 
     @property
     def reached(self) -> int:
@@ -102,8 +111,14 @@ class TimeResult:
 
     @property
     def mean(self) -> SeedMean | None:
-        """Only where every seed reached it: leaving out those that did not would flatter the arm."""
-        return mean_over_seeds(self.step_S) if self.seeds and self.reached == self.seeds else None
+        """Only where every seed is finished and reached it: leaving out the slow ones would flatter the arm."""
+        whole = self.seeds and self.reached == self.finished == self.seeds
+        return mean_over_seeds(self.step_S) if whole else None
+
+    @property
+    def standing(self) -> str:
+        """How many seeds came to it, where that gives no mean."""
+        return f"reached by {self.reached} of {self.seeds}{' so far' if self.finished < self.seeds else ''}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -181,7 +196,7 @@ def _arm_json(own: ArmResult, results: Results) -> dict:
         "runs": [run.id for run in results.experiment.runs[own.arm].values()],
         "test_accuracy": _plain(own.accuracy_SE),
         "last": _interval(own.last),
-        "updates_to_target": time and {"reached": time.reached, "of": time.seeds, "mean": _interval(time.mean)},
+        "updates_to_target": time and {"reached": time.reached, "finished": time.finished, "of": time.seeds, "mean": _interval(time.mean)},
         "shown": list(results.shown[own.arm]),
         "seconds": round(own.seconds, 1),
         "failed": list(own.failed),
@@ -207,17 +222,13 @@ def _contrast(name: str, a: ArmResult, b: ArmResult) -> ContrastResult:
     shared = [seed for seed in a.seeds if seed in b.seeds]
     rows_a, rows_b = ([arm.seeds.index(seed) for seed in shared] for arm in (a, b))
     difference_SE = a.accuracy_SE[rows_a] - b.accuracy_SE[rows_b]
-    half_E = np.full(difference_SE.shape[1], np.nan)
-    for e, value_S in enumerate(difference_SE.T):
-        if (known := ~np.isnan(value_S)).sum() > 1:
-            half_E[e] = paired_difference(value_S[known]).half
+    half_E = _half_E(difference_SE)
     return ContrastResult(name=name, a=a.arm, b=b.arm, seeds=tuple(shared), difference_SE=difference_SE, half_E=half_E)
 
 
 def _time(own: ArmResult, step_E: np.ndarray, target: float) -> TimeResult:
     step_S = time_to_accuracy(own.accuracy_SE, step_E, target)
-    counted = own.finished_S | ~np.isnan(step_S)
-    return TimeResult(arm=own.arm, step_S=step_S[counted], seeds=int(counted.sum()))
+    return TimeResult(arm=own.arm, step_S=step_S, finished=int(own.finished_S.sum()))
 
 
 def _shown(one: Experiment, samples: int, steps: int) -> dict[str, tuple[float, float]]:
@@ -245,6 +256,15 @@ def _mean_E(value_SE: np.ndarray) -> np.ndarray:
     count_E = known_SE.sum(0)
     total_E = np.where(known_SE, value_SE, 0).sum(0)
     return np.divide(total_E, count_E, out=np.full(value_SE.shape[1], np.nan), where=count_E > 0)
+
+
+def _half_E(value_SE: np.ndarray) -> np.ndarray:
+    """Of the 95 % interval of each column over what is there, NaN below two values."""
+    half_E = np.full(value_SE.shape[1], np.nan)
+    for e, value_S in enumerate(value_SE.T):
+        if (known := ~np.isnan(value_S)).sum() > 1:
+            half_E[e] = mean_over_seeds(value_S[known]).half
+    return half_E
 
 
 def _interval(found: SeedMean | None) -> dict | None:

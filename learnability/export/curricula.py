@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from learnability.curriculum import Order, Weights
+from learnability.curriculum import SHUFFLES, Order, Weights
 from learnability.datasets import Dataset
 from learnability.errors import InputError
 from learnability.store.files import table_bytes, write_new_file
@@ -31,8 +31,8 @@ def subset_table(opened: Dataset, sample_ids: np.ndarray, score_of: np.ndarray) 
 
 def save_order(cache: Cache, data: str, name: str, table: pa.Table, metadata: dict[str, str]) -> None:
     """Keeps an order under a name, for good; on disk when this returns. InputError if the name is taken."""
-    if name == "random":
-        raise InputError("order 'random': a run's own shuffle is called so. Choose another name.")
+    if name in SHUFFLES:
+        raise InputError(f"order {name!r}: a run's own shuffle is called so. Choose another name.")
     path = cache.order(data, name)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

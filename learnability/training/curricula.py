@@ -1,7 +1,8 @@
 """A run under a curriculum: the order and pacing that `RunConfig.curriculum` names, and the batches they make.
 
 `<order>:<pacing>`, for example `easy-by-learnability:linear,a=0.8,b=0.2`. The order is one saved in the cache, joined by
-key and hash, or `random`: a fixed shuffle of this run's own seed under the same pacing, the control for the order.
+key and hash, or `random`: a fixed shuffle of this run's own seed under the same pacing, the control for the order. Its classes
+come in evenly; in `random-unbalanced` they come as the shuffle has them, beside orders made without class balancing.
 """
 
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 
 from learnability.config import RunConfig
-from learnability.curriculum import Schedule, order, parse_pacing
+from learnability.curriculum import SHUFFLES, Schedule, order, parse_pacing
 from learnability.datasets import Dataset
 from learnability.errors import ConfigError, NotFound
 from learnability.store.files import read_table
@@ -18,8 +19,6 @@ from learnability.store.identity import identities
 from learnability.store.paths import Cache
 from learnability.training.batches import views
 from learnability.training.images import Images
-
-RANDOM = "random"
 
 
 def schedule_of(cache: Cache, config: RunConfig, dataset: Dataset, ids_N: np.ndarray, labels_N: np.ndarray) -> Schedule:
@@ -32,8 +31,9 @@ def schedule_of(cache: Cache, config: RunConfig, dataset: Dataset, ids_N: np.nda
         )
     if not pacing:
         raise ConfigError(f"curriculum {config.curriculum!r}: expected <order>:<pacing>, for example my-order:linear,a=0.8,b=0.2.")
-    if name == RANDOM:
-        chosen = order(np.zeros(len(ids_N)), "high", "random", seed=config.seed, labels_N=labels_N, sample_ids_N=ids_N).ids_N
+    if name in SHUFFLES:
+        told = {"seed": config.seed, "labels_N": labels_N, "balance": SHUFFLES[name], "sample_ids_N": ids_N}
+        chosen = order(np.zeros(len(ids_N)), "high", "random", **told).ids_N
     else:
         chosen = _saved(cache, config.data, name, dataset)
         chosen = chosen[np.isin(chosen, ids_N)]
@@ -53,7 +53,9 @@ def _saved(cache: Cache, data: str, name: str, dataset: Dataset) -> np.ndarray:
         table = read_table(path, ["place", "key", "hash"]).sort_by("place")
     except NotFound as error:
         there = ", ".join(sorted(file.stem for file in path.parent.glob("*.parquet"))) or "none yet"
-        raise ConfigError(f"order {name!r} of data set {data!r} not found; there is: {RANDOM}, {there}. Save one first.") from error
+        raise ConfigError(
+            f"order {name!r} of data set {data!r} not found; there is: {', '.join(SHUFFLES)}, {there}. Save one first."
+        ) from error
     rows = identities(dataset).match(table["key"], table["hash"]).rows_n
     return rows[rows >= 0]
 

@@ -9,7 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from learnability import curriculum
-from learnability.__main__ import main
+from learnability.__main__ import main, parser
+from learnability.commands.curriculum import design_of
+from learnability.curriculum import Pacing
+from learnability.experiments import Design, background
 from learnability.jobs import devices, queue
 from learnability.jobs.processes import Process
 from learnability.store.datasets import open_dataset
@@ -83,6 +86,19 @@ def test_a_launch_returns_and_show_tells_what_there_is(shell, capsys):
     assert "updates to 50.0%" in said and "90.00" in said and "seeds 0, 1" in said
     assert main(["curriculum", "show", "--data", "digits", "--experiment", told["experiment"], "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["done"]
+
+
+def test_a_design_in_the_background_is_the_very_design():
+    recipe = (("batch_size", 32), ("deterministic", True), ("epochs", 2), ("lr", 0.05))
+    plain = Design(data="digits")
+    whole = Design(
+        data="digits", arch="timm:convnext_atto", metric="variability", easy_is="low", scores="resnet20-0123abcd", score_seeds=3,
+        balance=False, arms=("hard_first", "random"), seeds=5, first_seed=0, pacing=Pacing(name="competence", c0=0.1), subset=400,
+        labels="planted-0.2-0", recipe=recipe,
+    )  # fmt: skip
+    for design in (plain, whole):
+        args = parser().parse_args(background.arguments(design))
+        assert design_of(args) == design and args.wait and args.device == "auto"
 
 
 def test_noise_and_a_subset_are_one_option_each(shell, capsys):

@@ -1,6 +1,7 @@
 """Which runs an experiment takes: equal updates, scores of other seeds, the same launch twice."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -54,6 +55,20 @@ def test_the_orders_are_those_of_the_mean_score(scored):
     assert plain.key != found.key and plain.id != found.id
 
 
+def test_without_class_balancing_the_control_has_none_either(scored):
+    even, plain = propose(scored, design()), propose(scored, design(balance=False))
+    texts = [config.curriculum.partition(":")[0] for config in plain.configs[:4]]
+    assert texts == [f"easy_first-{plain.key}", f"hard_first-{plain.key}", "random-unbalanced", "random"]
+    assert plain.key.startswith("unbalanced-")
+    assert [config.curriculum.partition(":")[0] for config in even.configs[2:4]] == ["random", "random"] and len(even.key) == 8
+    for found in (even, plain):
+        launch(scored, found)
+    for found, shuffle in ((even, "random"), (plain, "random-unbalanced")):
+        one = experiments.experiment(scored, "digits", found.id)
+        assert {run.config.curriculum for run in one.runs["random"].values()} == {f"{shuffle}:linear,a=0.8,b=0.2"}
+        assert one.balanced == (found is even) and list(one.runs["standard"]) == [2, 3], "ordinary training is the same in both"
+
+
 def test_never_learned_samples_are_hardest_by_forgetting(scored):
     found = propose(scored, design(metric="forgetting_events", balance=False))
     never = np.flatnonzero(found.scores.never_n)
@@ -100,6 +115,7 @@ def test_without_scores_on_these_labels_and_samples_they_are_trained_first(score
     for fields in ({"labels": "planted-0.2-0"}, {"subset": 300}, {"arch": "mobilenet", "subset": 300}):
         found = propose(scored, design(**fields, score_seeds=2))
         assert not found.complete and found.id is None and "First 2 runs for the scores (seeds 0, 1)" in found.said
+        assert found.later.runs == 8 and found.later.bytes > found.estimate.bytes, "what the arms will cost is known before"
         config = found.configs[0]
         assert (config.curriculum, config.record, config.epochs) == (None, "train", 2)
         assert (config.labels, config.subset) == (fields.get("labels", "original"), fields.get("subset"))
@@ -109,6 +125,16 @@ def test_without_scores_on_these_labels_and_samples_they_are_trained_first(score
     assert (labels_N != open_dataset(scored, "digits").labels_N).sum() == 287
     with pytest.raises(InputError, match=r"seeds \[0, 1\].*--first-seed 2"):
         propose(scored, design(subset=300, first_seed=0))
+
+
+def test_scores_that_are_still_trained_are_waited_for(scored):
+    launched = launch(scored, propose(scored, design(subset=300)))
+    shutil.rmtree(scored.run_folder("digits", launched.new[0]))
+    made_cache.add_run(scored, "resnet20", 0, subset=300, looks=2, epochs=2)
+    found = propose(scored, design(subset=300))
+    assert not found.complete and found.new == () and [config.run_id for config in found.configs] == list(launched.new)
+    shutil.rmtree(scored.run_folder("digits", launched.new[1]))
+    assert propose(scored, design(subset=300)).scores.seeds == [0], "nobody trains a second one"
 
 
 def test_the_scores_of_a_subset_are_those_of_networks_that_saw_no_more(scored):
@@ -142,6 +168,7 @@ def test_runs_under_a_curriculum_and_unfinished_ones_make_no_order(scored):
         ({"pacing": Pacing(name="full")}, "pacing 'full'.*all arms are the same"),
         ({"recipe": (("record", "train"),)}, "recipe fields"),
         ({"recipe": (("batch_size", 2000),)}, "batch size 2000: expected at most 1438"),
+        ({"subset": 300, "recipe": (("batch_size", 2000),)}, "batch size 2000: expected at most 300"),
         ({"labels": "mine"}, "no label version 'mine'"),
         ({"subset": 1}, "subset 1: expected"),
     ],

@@ -61,6 +61,37 @@ def test_time_to_accuracy_counts_only_where_every_seed_got_there(trained):
     assert (lower["hard_first"].reached, lower["hard_first"].mean) == (0, None)
     partly = measured(cache, experiment(cache, "digits"), 0.805).times["random"]
     assert (partly.reached, partly.seeds, partly.mean) == (2, 3, None), "leaving out who never got there would flatter"
+    assert partly.standing == "reached by 2 of 3"
+
+
+def test_a_time_is_a_mean_with_an_interval_and_only_of_finished_seeds(scored):
+    found = propose(scored, Design(data="digits", recipe=(("epochs", EPOCHS),)))
+    launch(scored, found)
+    random = [config for config in found.configs if arm_of(found, config) == "random"]
+    for config, values in zip(random, ([0.3, 0.5, 0.7, 0.8], [0.3], [0.3, 0.5]), strict=True):
+        written(scored, config, values)
+    live = measured(scored, experiment(scored, "digits"), 0.7).times["random"]
+    assert (live.reached, live.finished, live.seeds, live.mean) == (1, 1, 3, None), "two are still on their way"
+    assert live.standing == "reached by 1 of 3 so far"
+    for config, values in zip(random, ([0.3, 0.5, 0.7, 0.8], [0.3, 0.7, 0.7, 0.8], [0.3, 0.5, 0.7]), strict=True):
+        written(scored, config, values)
+    assert measured(scored, experiment(scored, "digits"), 0.7).times["random"].mean is None, "reached by all, but one goes on"
+    written(scored, random[2], [0.3, 0.5, 0.7, 0.8])
+    time = measured(scored, experiment(scored, "digits"), 0.7).times["random"]
+    assert time.mean.mean == pytest.approx(32) and time.mean.half == pytest.approx(4.302653 * np.std([36, 24, 36], ddof=1) / 3**0.5)
+
+
+def test_accuracies_have_an_interval_at_each_look_from_two_seeds_on(trained):
+    cache, found = trained
+    arm = measured(cache, experiment(cache, "digits")).arms["random"]
+    assert arm.half_E == pytest.approx([4.302653 * 0.01 / 3**0.5] * 4) and arm.half_E[-1] == pytest.approx(arm.last.half)
+    written(cache, [config for config in found.configs if arm_of(found, config) == "random"][0], [0.3])
+    half_E = measured(cache, experiment(cache, "digits")).arms["random"].half_E
+    assert half_E[0] == pytest.approx(arm.half_E[0]) and half_E[1] == pytest.approx(12.7062 * 0.01 / 2, rel=1e-4)
+    alone = propose(cache, Design(data="digits", seeds=1, pacing=Pacing(name="root"), recipe=(("epochs", EPOCHS),)))
+    launch(cache, alone)
+    written(cache, alone.configs[0], [0.3, 0.4, 0.5, 0.6])
+    assert np.isnan(measured(cache, experiment(cache, "digits", alone.id)).arms["easy_first"].half_E).all(), "one seed has none"
 
 
 def test_presentations_of_both_ends(trained):

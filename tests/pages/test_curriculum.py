@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -9,7 +10,10 @@ import pytest
 
 from learnability import curriculum as engine
 from learnability import experiments, export, jobs
+from learnability.__main__ import parser
+from learnability.commands.curriculum import design_of
 from learnability.errors import InputError
+from learnability.experiments import background
 from learnability.export import curricula
 from learnability.jobs import devices, queue
 from learnability.jobs.processes import Process
@@ -18,6 +22,7 @@ from learnability.store.datasets import open_dataset
 from learnability.store.runs import load_config
 from learnability.store.scores import load_scores
 from tests.experiments.looks_written import written
+from tests.jobs.conftest import until
 from tests.pages.test_pages import fine, group, said
 from tests.ui import made_cache
 from ui import curriculum, curriculum_export, data, scored
@@ -173,15 +178,87 @@ def test_results_with_intervals_costs_and_words(waiting, open_page):
     assert app.dataframe[-1].value["Updates to 95.0 %"].tolist() == ["reached by 0 of 3"] * 4
 
 
-def test_little_data_and_wrong_labels_are_one_click(waiting, open_page):
+@pytest.fixture
+def in_background(waiting):
+    """The cache whose queue starts nothing; a process that a page begins ends with the test."""
+    yield waiting
+    for process in begun(waiting):
+        process.send(signal.SIGKILL)
+
+
+def begun(cache) -> list[Process]:
+    """The processes that wait for scores, as noted beside their logs."""
+    return [Process(**files.read_json(note)["process"]) for note in cache.logs.glob("curriculum-*.json")]
+
+
+def finished(cache, config) -> None:
+    """A queued run, as a trainer leaves it."""
+    fields = {field: value for field, value in config.to_json().items() if field in ("epochs", "batch_size", "subset", "labels")}
+    made_cache.add_run(cache, config.arch, config.seed, looks=config.epochs, **fields)
+    queue.write(cache, lambda connection: queue.forget(connection, (config.data, config.run_id)))
+
+
+@pytest.mark.parametrize("setting", ["20 % of the samples", "20 % wrong labels", "Both"])
+def test_little_data_and_wrong_labels_are_one_click(setting, in_background, open_page):
     app = fine(open_page("curriculum", epochs="2", batch="32"))
-    fine(app.segmented_control(key="measure-setting").set_value("Both").run())
-    assert app.button(key="measure-launch").label == "Train the scores first"
-    assert "First 2 runs for the scores" in said(app)
-    before = len(waiting.run_ids("digits"))
+    fine(app.segmented_control(key="measure-setting").set_value(setting).run())
+    assert app.button(key="measure-launch").label == "Train scores, then arms" and "First 2 runs for the scores" in said(app)
+    assert "2 new runs, " in said(app) and " for the scores; then 12 runs, " in said(app), "all that the press costs stands before it"
+    before = set(in_background.run_ids("digits"))
     fine(app.button(key="measure-launch").click().run())
-    made = [load_config(waiting, "digits", run_id) for run_id in waiting.run_ids("digits")]
-    assert len(made) == before + 2 and {(one.labels, one.subset) for one in made if one.subset} == {("planted-0.2-0", 288)}
+    assert "The runs for the scores, then the arms: begun" in said(app) and app.button(key="measure-launch").disabled
+    until(lambda: len(in_background.run_ids("digits")) == len(before) + 2, 60)
+    fine(app.run())
+    scores = [load_config(in_background, "digits", run_id) for run_id in sorted(set(in_background.run_ids("digits")) - before)]
+    expected = ("original" if "samples" in setting else "planted-0.2-0", None if "labels" in setting else 288)
+    assert [(one.labels, one.subset, one.curriculum) for one in scores] == [(*expected, None)] * 2
+    assert "Waiting for the scores: 2 runs to go, 0 of 4 epochs done" in said(app) and app.button(key="measure-launch").disabled
+    (process,) = begun(in_background)
+    design = designed(in_background)
+    assert process.alive and not background.begin(in_background, design), "the same design is never at work twice"
+    anew = fine(open_page("curriculum", a=group(in_background, "vgg16")))
+    assert "At work in the background, scores first, then arms: resnet20 on" in said(anew) and "At work in" not in said(app)
+    finished(in_background, scores[0])
+    fine(app.run())
+    assert "1 run to go, 2 of 4 epochs done" in said(app), "one seed of two makes no order yet"
+    finished(in_background, scores[1])
+    until(lambda: len(in_background.run_ids("digits")) == len(before) + 14, 60)
+    arms = experiments.experiment(in_background, "digits").all_runs
+    assert len(arms) == 12 and {(run.config.labels, run.config.subset) for run in arms} == {expected}
+    fine(app.run())
+    assert app.button(key="measure-launch").label == "Launched already" and "Waiting" not in said(app)
+
+
+def queued(cache) -> list[str]:
+    return sorted(one.name for one in jobs.states(cache, "digits") if one.state == "queued")
+
+
+def designed(cache) -> experiments.Design:
+    """What the page asks for, from the one note there is of it."""
+    (note,) = cache.logs.glob("curriculum-*.json")
+    (text,) = [line for line in note.with_suffix(".txt").read_text().splitlines() if "learnability curriculum run" in line]
+    args = parser().parse_args(text.partition("learnability ")[2].split())
+    return design_of(args)
+
+
+def test_a_score_run_that_is_stopped_is_told_and_goes_on_with_a_press(in_background, open_page):
+    app = fine(open_page("curriculum", epochs="2", batch="32"))
+    fine(app.segmented_control(key="measure-setting").set_value("20 % wrong labels").run())
+    fine(app.button(key="measure-launch").click().run())
+    (process,) = begun(in_background)
+    first, second = until(lambda: len(found := queued(in_background)) == 2 and found, 60)
+    jobs.stop(in_background, "digits", first)
+    assert "1 ended early: unless it is resumed, the arms are not queued" in said(fine(app.run()))
+    jobs.stop(in_background, "digits", second)
+    until(lambda: not process.alive, 60)
+    fine(app.run())
+    assert any("has ended without them" in warning.value for warning in app.warning) and "-s0-" in said(app) and ": stopped" in said(app)
+    assert app.button(key="measure-launch").label == "Train scores, then arms" and not app.button(key="measure-launch").disabled
+    fine(app.button(key="measure-launch").click().run())
+    (again,) = begun(in_background)
+    assert again.alive and again != process
+    until(lambda: queued(in_background) == [first, second], 60)
+    assert "Waiting for the scores: 2 runs to go" in said(fine(app.run()))
 
 
 def test_fewer_arms_and_a_standard_plan(waiting, open_page):

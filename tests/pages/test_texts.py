@@ -41,13 +41,17 @@ def test_the_hardest_sentence_is_a_tile_with_its_text(texts, open_page):
 
 @pytest.mark.parametrize("page", ["overview", "gallery", "compare", "curriculum", "sample"])
 def test_an_imported_score_is_a_choice_on_every_page(texts, open_page, page):
-    more = {"id": "59"} if page == "sample" else {}
+    more = {"sample": {"id": "59"}, "curriculum": {"batch": "8"}}.get(page, {})  # 8: a batch of 128 is more than there is
     app = open_page(page, metric="human_entropy (imported)", **more)
     said = shown(app)
     assert app.selectbox(key="metric").value == "reviews/human_entropy"
     assert "How much people disagreed." in said
     if page == "gallery":
         assert "the samples themselves · imported, the same for every run" in said and "hardest first" in said
+    if page == "curriculum":
+        assert "This cannot be measured:" in [one.value for one in app.warning]
+        assert "human_entropy (imported) comes from elsewhere" in said and "Choose a score of the network in the sidebar" in said
+        assert app.button(key="keep-order").label == "Keep", "the page goes on below"
     if page == "sample":
         assert "human_entropy (imported)" in str(app.table[-1].value)
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 import torch
 
+from learnability.config import RunConfig
 from learnability.curriculum import Pacing, Schedule, presentations
 from learnability.errors import ConfigError, InputError
 from learnability.recording import SIGNALS
@@ -15,7 +16,7 @@ from learnability.store.datasets import open_dataset
 from learnability.store.files import write_table
 from learnability.store.runs import load_looks, load_recording
 from learnability.training import CommitPolicy, Stop, session, train
-from learnability.training.curricula import paced_batches
+from learnability.training.curricula import paced_batches, schedule_of
 from learnability.training.images import Images
 from tests.training.toy import OWN, make_toy
 
@@ -77,6 +78,18 @@ def test_an_order_without_some_samples_trains_on_the_others_and_looks_at_all(toy
     assert looks[-1]["accuracy"] == pytest.approx(recording.hits_NE[recording.trained_N, -1].mean())
 
 
+@pytest.mark.parametrize(("shuffle", "share"), [("random", 0.5), ("random-unbalanced", 0.1)])
+def test_the_control_has_the_class_balance_of_the_orders_beside_it(shuffle, share):
+    labels_N = np.repeat([0, 1], [900, 100])
+    config = RunConfig(
+        data="x", fingerprint="0" * 64, arch="resnet20", record="eval", batch_size=100, curriculum=f"{shuffle}:linear,a=0.8,b=0.2"
+    )
+    schedule = schedule_of(None, config, None, np.arange(1000), labels_N)
+    first = [labels_N[schedule.batch(step)] for step in range(2)]  # one pass over the first 200 in play
+    assert np.concatenate(first).mean() == pytest.approx(share, abs=0.04)
+    assert sorted(schedule.order_N) == list(range(1000))
+
+
 def test_a_stopped_curriculum_goes_on_to_the_same_bytes(toy, tmp_path, monkeypatch):
     fields = {"epochs": 4, "curriculum": "random:linear,a=0.8,b=0.3"}
     real, stop, calls = session.train_epoch, Stop(), []
@@ -105,7 +118,7 @@ def test_a_stopped_curriculum_goes_on_to_the_same_bytes(toy, tmp_path, monkeypat
     [
         ({"curriculum": "random:linear", "record": "train"}, "holes.*record 'eval'"),
         ({"curriculum": "random"}, "expected <order>:<pacing>"),
-        ({"curriculum": "nothing:linear"}, "order 'nothing'.*there is: random, few"),
+        ({"curriculum": "nothing:linear"}, "order 'nothing'.*there is: random, random-unbalanced, few"),
         ({"curriculum": "random:sideways"}, "'sideways'.*linear"),
         ({"curriculum": "few:linear"}, "holds 3 of the 70 samples.*batch of 16"),
     ],
