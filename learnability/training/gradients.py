@@ -4,6 +4,8 @@ oneDNN takes 1.5 to 3 times a forward pass for it on processors without AVX-512,
 convolutions of few pixels. The sum is the same and its order another, so it is a way of its own that the probe checks and times.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
@@ -27,12 +29,12 @@ class MatrixProducts(TorchFunctionMode):
 
 def gains(images, weight, bias=None, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1) -> bool:
     """Whether a convolution is of the kind that is faster this way: from 64 channels on, or depthwise with up to four pixels."""
-    if not weight.requires_grad or isinstance(padding, str) or tuple(dilation) != (1, 1) or images.dim() != 4:
+    if not weight.requires_grad or isinstance(padding, str) or _pair(dilation) != (1, 1) or images.dim() != 4:
         return False
     if groups == 1:
         return weight.shape[1] >= LEAST_CHANNELS
     depthwise = groups == images.shape[1] == weight.shape[0]
-    return depthwise and _pixels(images, weight, stride, padding) <= FEW_PIXELS
+    return depthwise and _pixels(images, weight, _pair(stride), _pair(padding)) <= FEW_PIXELS
 
 
 class _Convolution(torch.autograd.Function):
@@ -41,7 +43,7 @@ class _Convolution(torch.autograd.Function):
     @staticmethod
     def forward(ctx, images, weight, bias=None, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1):
         ctx.save_for_backward(images, weight)
-        ctx.how = list(stride), list(padding), list(dilation), groups
+        ctx.how = *map(_pair, (stride, padding, dilation)), groups
         return torch.conv2d(images, weight, bias, stride, padding, dilation, groups)
 
     @staticmethod
@@ -58,7 +60,9 @@ class _Convolution(torch.autograd.Function):
         return to_images, to_weight, to_bias, None, None, None, None
 
 
-def weight_gradient(images: torch.Tensor, upstream: torch.Tensor, shape: torch.Size, stride: list[int], padding: list[int]) -> torch.Tensor:
+def weight_gradient(
+    images: torch.Tensor, upstream: torch.Tensor, shape: torch.Size, stride: Sequence[int], padding: Sequence[int]
+) -> torch.Tensor:
     """Of a convolution of (B, C, H, W) images with weights of `shape` (O, C, h, w), or (C, 1, h, w) for a depthwise one.
 
     upstream  (B, O, H', W'), the gradient of what the convolution made
@@ -83,6 +87,11 @@ def weight_gradient(images: torch.Tensor, upstream: torch.Tensor, shape: torch.S
         else:  # each product is rounded, their sum is not
             found += of_part @ part
     return found.to(upstream.dtype).view(filters, h, w, channels).permute(0, 3, 1, 2)
+
+
+def _pair(size: int | tuple[int, ...]) -> tuple[int, int]:
+    """Down and across, of what may be given as one number."""
+    return (size, size) if isinstance(size, int) else tuple(size) * (2 // len(size))
 
 
 def _pixels(images, weight, stride, padding) -> int:

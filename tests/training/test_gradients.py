@@ -76,6 +76,18 @@ def test_under_autocast_they_are_as_near_to_float64_as_those_of_pytorch(monkeypa
     assert (ours - right).norm() <= 1.2 * (theirs - right).norm() + 1e-3 * right.norm()
 
 
+@pytest.mark.parametrize("how", [(1, 1), ((2,), (1,)), (2, 0, 1), (1, (1, 1), (1, 1), 1)], ids=str)
+def test_one_number_stands_for_both_directions(how):
+    (images, weight, _), _ = made(SHAPES[0])
+    found = []
+    for mode in (MatrixProducts(), contextlib.nullcontext()):
+        weight = weight.detach().clone().requires_grad_()
+        with mode:
+            F.conv2d(images, weight, None, *how).sin().sum().backward()
+        found.append(weight.grad)
+    assert torch.allclose(*found, rtol=1e-4, atol=1e-4)
+
+
 def test_the_gradient_lies_in_memory_as_channels_last_weights_do():
     (images, weight, _), (stride, padding, _, _) = made(SHAPES[0])
     upstream = torch.randn(5, 8, 5, 7)
