@@ -2,23 +2,26 @@
 
     python -m bench.epoch_time                                     2 CPU cores: some 40 minutes
     python -m bench.epoch_time --arch resnet20 --images 1280 --repeats 1
-    python -m bench.epoch_time --device cuda --images 50000
+    python -m bench.epoch_time --device cuda --images 49920 --plain-images 2560 --way captured compiled
 
 plain    DataLoader, PIL augmentation, float32 NCHW, and of every sample one Python float a signal. Once with as many
          loader workers as kuangliu/pytorch-cifar has (2) and once with none; the faster of the two counts.
-strong   images in memory, vectorised crop and flip, the fastest layout and precision that our own probe finds, the
-         signals of a batch written into arrays at once.
-ours     `train_epoch` with `Recorder`, in the same layout and precision.
+strong   images in memory, vectorised crop and flip, the fastest layout and precision that our own probe finds (on CUDA
+         channels_last, bfloat16 and compiled), the signals of a batch written into arrays at once.
+ours     `train_epoch` with `Recorder`, in the same layout and precision; on CUDA as graphs. Once more with nothing recorded.
 
-The network is the same class with the same first weights, batch 128, SGD. Each measurement is a process of its own, the
-kinds take turns; three batches of warm-up are not counted, compilation and capture are part of them and stand apart. One
-row an architecture. The floor is arithmetic at the device's peak or, if longer, the traffic of fused code; on the CPU
-their sum, at the speed at which a large matrix product and a large copy run here.
+The network is the same class with the same first weights, batch 128, SGD. Each kind is a process of its own that waits
+while another is timed; they take turns, an epoch each. A warm-up is not counted, compilation and capture are part of it
+and stand apart. One row an architecture and way. The floor is arithmetic at the device's peak or, if longer, the traffic
+of fused code; on the CPU their sum, at the speed at which a large matrix product and a large copy run here.
 """
 
 import argparse
+import concurrent.futures
+import contextlib
 import dataclasses
 import datetime
+import functools
 import io
 import json
 import os
@@ -45,7 +48,7 @@ from learnability.training.images import Images
 from learnability.training.loop import sgd, train_epoch
 from learnability.training.probe import fastest_way
 from learnability.training.recorder import Recorder
-from learnability.training.ways import Forward, Way
+from learnability.training.ways import Forward, Way, fixed
 
 DATA = Path(os.environ.get("LEARNABILITY_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 TARGETS = {"resnet20": 2.3, "vgg16": 1.9, "mobilenet": 1.6}  # times the plain loop on two cores
@@ -54,7 +57,7 @@ FLOORS = {"resnet20": 0.065, "vgg16": 0.119, "mobilenet": 0.134}  # s an epoch o
 MACS = {"resnet20": 40.6e6, "vgg16": 313.2e6, "mobilenet": 46.4e6}  # an image forward; an update takes 6 FLOP for each
 TRAFFIC = {"resnet20": 11.2e6, "vgg16": 14.4e6, "mobilenet": 23.2e6}  # bytes an image of fused float32 code
 EPOCH = 50_000
-KINDS = ("plain, 2 workers", "plain, no worker", "strong", "ours")
+KINDS = ("plain, 2 workers", "plain, no worker", "strong", "ours", "ours, nothing recorded")
 BATCH, WARM_UP = 128, 3
 STEPS = 200  # updates the probe chooses for
 
@@ -63,41 +66,113 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arch", nargs="+", default=list(TARGETS), choices=list(TARGETS))
     parser.add_argument("--images", type=int, default=2560, help="images of the epoch that is timed (default 2560)")
+    parser.add_argument("--plain-images", type=int, help="of the plain loop's epoch (default: as many)")
+    parser.add_argument("--way", nargs="+", default=["auto"], choices=("auto", "captured", "compiled"), help="auto: what the probe finds")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=devices.usable_cores())
-    parser.add_argument("--one", nargs=2, metavar=("KIND", "WAY"), help=argparse.SUPPRESS)
+    parser.add_argument("--one", nargs=3, metavar=("KIND", "WAY", "FOLDER"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        print(json.dumps(measured(options.one[0], Way(**json.loads(options.one[1])), options)))
+        timed_on_demand(options.one[0], Way(**json.loads(options.one[1])), Path(options.one[2]), options)
         return
     print(conditions(options), "", sep="\n")
     print(
         "| network | way | plain, images/s | strong | ours | fastest - slowest | ours / plain | target | ours / strong | target "
-        "| s an epoch of 50,000 | of the floor | warm-up, s |"
+        "| s an epoch of 50,000 | of the floor | recording, % of the time | warm-up, s |"
     )
-    print("|---|---|---|---|---|---|---|---|---|---|---|---|---|")
-    for arch in options.arch:
-        print(row(arch, options), flush=True)
+    print("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|")
+    ways = [(arch, way) for arch in options.arch for way in options.way]
+    at_once = len(ways) if options.device.startswith("cuda") else 1  # what compiles there does not disturb what is timed
+    for first in range(0, len(ways), at_once):
+        for line in rows(ways[first : first + at_once], options):
+            print(line, flush=True)
 
 
-def row(arch: str, options) -> str:
-    way = probed(arch, options)
-    speeds, warm_ups = {kind: [] for kind in KINDS}, []
-    for _ in range(options.repeats):
-        for kind in KINDS:
-            told = in_child(arch, kind, way, options)
-            speeds[kind].append(told["images_per_second"])
-            warm_ups += [told["warm_up_s"]] * (kind == "ours")
+def rows(asked: list[tuple[str, str]], options) -> list[str]:
+    """One row of the table for each network and way; all their processes warm up side by side on CUDA, in turns on the CPU."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        decoded(options.images, Path(folder))
+        ways = [(arch, way_of(arch, name, options)) for arch, name in asked]
+        children = {}
+        for number, (arch, way) in enumerate(ways):
+            for kind in KINDS:
+                if (arch, kind) in {(ways[at][0], other) for at, other in children} and kind not in ("ours", "ours, nothing recorded"):
+                    continue  # the same for every way
+                children[number, kind] = stack.enter_context(Child(arch, kind, way, folder, options))
+                if not options.device.startswith("cuda"):
+                    children[number, kind].warm_up()
+        warm_ups = {place: child.warm_up() for place, child in children.items()}
+        speeds = {place: [] for place in children}
+        for _ in range(options.repeats):
+            for place, child in children.items():
+                speeds[place].append(child.epoch())
+    return [row(arch, way, *_of(number, ways, speeds, warm_ups), options) for number, (arch, way) in enumerate(ways)]
+
+
+def _of(number: int, ways: list, speeds: dict, warm_ups: dict) -> tuple[dict[str, list[float]], float]:
+    """Of one row: images a second of every kind, and how long ours took to warm up."""
+    arch = ways[number][0]
+    first = next(at for at, (other, _) in enumerate(ways) if other == arch)
+    return {kind: speeds[(number, kind) if (number, kind) in speeds else (first, kind)] for kind in KINDS}, warm_ups[number, "ours"]
+
+
+def row(arch: str, way: Way, speeds: dict[str, list[float]], warm_up_s: float, options) -> str:
     middle = {kind: statistics.median(values) for kind, values in speeds.items()}
     plain = max(middle[kind] for kind in KINDS if kind.startswith("plain"))
     ours, epoch_s = speeds["ours"], EPOCH / middle["ours"]
+    cost = middle["ours, nothing recorded"] / middle["ours"] - 1
     floor = FLOORS[arch] if options.device.startswith("cuda") else floor_here(arch, way.precision, options.threads)
     return (
         f"| {arch} | {way.name} | {plain:.0f} | {middle['strong']:.0f} | {middle['ours']:.0f} | {max(ours):.0f} - {min(ours):.0f} | "
         f"{middle['ours'] / plain:.2f} | >= {TARGETS[arch]} | {middle['ours'] / middle['strong']:.3f} | >= {STRONG} | "
-        f"{epoch_s:.2f} | {floor / epoch_s:.0%} | {statistics.median(warm_ups):.1f} |"
+        f"{epoch_s:.2f} | {floor / epoch_s:.0%} | {cost:+.1%} | {warm_up_s:.1f} |"
     )
+
+
+def way_of(arch: str, name: str, options) -> Way:
+    """The way of that name: on CUDA graphs in bfloat16, compiled or not."""
+    if name == "auto":
+        return probed(arch, options)
+    return dataclasses.replace(fixed("bf16", devices.resolve(options.device), captured=True), compiled=name == "compiled")
+
+
+class Child:
+    """One kind of loop in a process of its own, which trains an epoch when asked."""
+
+    def __init__(self, arch: str, kind: str, way: Way, folder: str, options):
+        told = json.dumps(dataclasses.asdict(way))
+        images = options.plain_images or options.images if kind.startswith("plain") else options.images
+        shared = ["--images", str(images), "--device", options.device, "--threads", str(options.threads)]
+        command = [sys.executable, "-m", "bench.epoch_time", "--arch", arch, *shared, "--one", kind, told, folder]
+        self.name, self.errors = f"{kind} of {arch}", Path(folder) / f"{arch} {way.name} {kind}.txt"
+        with self.errors.open("w") as errors:
+            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True)
+
+    @functools.cache  # noqa: B019
+    def warm_up(self) -> float:
+        """Seconds of its warm-up, when that is over."""
+        return self._line()["warm_up_s"]
+
+    def epoch(self) -> float:
+        """Images a second of one more epoch."""
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return self._line()["images_per_second"]
+
+    def _line(self) -> dict:
+        line = self.process.stdout.readline()
+        if not line:
+            sys.exit(f"{self.name} failed:\n{self.errors.read_text()}")
+        return json.loads(line)
+
+    def __enter__(self) -> "Child":
+        return self
+
+    def __exit__(self, *_error) -> None:
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
 
 
 def floor_here(arch: str, precision: str, threads: int) -> float:
@@ -121,34 +196,26 @@ def best_of(work, times: int = 5) -> float:
     return min(seconds)
 
 
-def in_child(arch: str, kind: str, way: Way, options) -> dict:
-    """One measurement in a fresh process."""
-    told = json.dumps(dataclasses.asdict(way))
-    shared = ["--images", str(options.images), "--device", options.device, "--threads", str(options.threads)]
-    command = [sys.executable, "-m", "bench.epoch_time", "--arch", arch, *shared, "--one", kind, told]
-    outcome = subprocess.run(command, capture_output=True, text=True, check=False)
-    if outcome.returncode:
-        sys.exit(f"{kind} of {arch} failed:\n{outcome.stderr}")
-    return json.loads(outcome.stdout.splitlines()[-1])
-
-
-def measured(kind: str, way: Way, options) -> dict:
-    """Images a second of one epoch of one kind of loop, after a warm-up of three batches."""
+def timed_on_demand(kind: str, way: Way, folder: Path, options) -> None:
+    """Warms up, says so, then trains an epoch for every line of standard input and says how fast."""
     device = devices.resolve(options.device)
-    images, labels = cifar(options.images)
+    images, labels = (np.load(folder / f"{name}.npy")[: options.images] for name in ("images", "labels"))
     with devices.numerics(options.threads, deterministic=False):
-        if kind.startswith("plain"):
-            way = Way("fp32", "nchw")
-            epoch = plain_loop(options.arch[0], images, labels, device, 0 if "no worker" in kind else 2)
-        else:
-            epoch = {"strong": strong_loop, "ours": our_loop}[kind](options.arch[0], images, labels, device, way)
         begun = time.perf_counter()
+        if kind.startswith("plain"):
+            epoch = plain_loop(options.arch[0], images, labels, device, 0 if "no worker" in kind else 2)
+        elif kind == "strong":
+            epoch = strong_loop(options.arch[0], images, labels, device, way)
+        else:
+            epoch = our_loop(options.arch[0], images, labels, device, way, recording=kind == "ours")
         epoch(0, len(images) if device.type == "cuda" else min(WARM_UP * BATCH, len(images)))
         devices.synchronize(device)
-        start = time.perf_counter()
-        epoch(1, len(images))
-        devices.synchronize(device)
-        return {"images_per_second": len(images) / (time.perf_counter() - start), "warm_up_s": start - begun}
+        print(json.dumps({"warm_up_s": time.perf_counter() - begun}), flush=True)
+        for number, _ in enumerate(sys.stdin, 1):
+            start = time.perf_counter()
+            epoch(number, len(images))
+            devices.synchronize(device)
+            print(json.dumps({"images_per_second": len(images) / (time.perf_counter() - start)}), flush=True)
 
 
 def our_loop(arch: str, images, labels, device, way: Way, recording: bool = True):
@@ -196,7 +263,7 @@ def strong_loop(arch: str, images, labels, device, way: Way):
     network = build(arch, 10, 3, seed=0).to(device)
     channels_last = way.layout == "channels_last"
     network = network.to(memory_format=torch.channels_last if channels_last else torch.contiguous_format).train()
-    forward = torch.compile(network) if way.compiled else network
+    forward = torch.compile(network) if way.compiled or device.type == "cuda" else network
     optimizer = torch.optim.SGD(network.parameters(), lr=0.02, momentum=0.9, weight_decay=5e-4, nesterov=True)
     pixels = torch.from_numpy(images).float().div_(255)
     pixels = F.pad((pixels - pixels.mean((0, 1, 2))) / pixels.std((0, 1, 2)), (0, 0, 4, 4, 4, 4)).to(device).view(-1, 3)
@@ -297,15 +364,22 @@ def probed(arch: str, options) -> Way:
 def cifar(count: int) -> tuple[np.ndarray, np.ndarray]:
     """The first `count` train images of CIFAR-10, (count, 32, 32, 3) uint8, and their labels."""
     table = pq.read_table(DATA / "cifar10" / "train.parquet").slice(0, count)
-    images = [np.asarray(Image.open(io.BytesIO(cell["bytes"]))) for cell in table["image"].to_pylist()]
+    with concurrent.futures.ThreadPoolExecutor(devices.usable_cores()) as pool:
+        images = list(pool.map(lambda cell: np.asarray(Image.open(io.BytesIO(cell["bytes"]))), table["image"].to_pylist()))
     return np.stack(images), table["label"].to_numpy().astype(np.int64)
+
+
+def decoded(count: int, folder: Path) -> None:
+    """Them as arrays in files, for processes to load."""
+    for name, values in zip(("images", "labels"), cifar(count), strict=True):
+        np.save(folder / f"{name}.npy", values)
 
 
 def conditions(options) -> str:
     where = devices.device_name(devices.resolve(options.device))
     return (
         f"{datetime.date.today()}, {where}, {options.threads} threads, torch {torch.__version__}, Python {platform.python_version()}: "
-        f"one epoch of {options.images} CIFAR-10 images, batch {BATCH}, recording on, median of {options.repeats} fresh processes in turns."
+        f"one epoch of {options.images} CIFAR-10 images, batch {BATCH}, recording on, median of {options.repeats} in turns."
     )
 
 

@@ -5,8 +5,7 @@ import math
 from learnability.agreement import KINDS, ONE_SEED, REPLICATES
 from learnability.commands.arguments import cache_of, command, print_json, table
 from learnability.config import train_command
-from learnability.report.agreement import measured
-from learnability.report.tables import end
+from learnability.report.agreement import end, measured
 from learnability.store.scores import ScoreTable, load_scores
 
 

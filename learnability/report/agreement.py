@@ -139,3 +139,8 @@ def _pair(a: Group, b: Group, score_RN: np.ndarray, labels_N: np.ndarray, low: f
 
 def _cross(a: Group, b: Group, score_RN: np.ndarray) -> dict:
     return to_json(agree(score_RN, [a, b]).crosses[0])
+
+
+def end(share: float, value: float | None) -> str:
+    """The share of samples at an end of a score, `no end` where it has none."""
+    return "no end" if value is None else f"{share:.1%}"

@@ -1,6 +1,7 @@
 """Agreement as tables, of the figures that the `agreement` command prints: the same numbers, rounded the same way."""
 
 from learnability.agreement import ONE_SEED, seeds_needed
+from learnability.report.agreement import end
 from learnability.report.page import Html, joined, paragraph, table, tag
 
 _OVER = "Intervals: 95 %, from a bootstrap "
@@ -106,8 +107,3 @@ def shapes(content: dict) -> Html:
     ]
     named = ("never right", "always right") if content["metric"] == "learnability" else ("at the hard end", "at the easy end")
     return table(["run", "mean", *named, "distinct values", "samples in ties"], rows)
-
-
-def end(share: float, value: float | None) -> str:
-    """The share of samples at an end of a score, `no end` where it has none."""
-    return "no end" if value is None else f"{share:.1%}"

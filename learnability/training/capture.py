@@ -4,6 +4,7 @@ No number comes from the host inside an update: order, views and learning rates 
 there say which batch it is. Same operations, same order as in the loop; run without a graph it gives the same bits.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -48,6 +49,7 @@ class Update:
         self.rate = torch.zeros((), device=device)
         self.position, self.step = (torch.zeros(1, dtype=torch.int64, device=device) for _ in range(2))
         self.within = torch.arange(batch_size, device=device)
+        self.beside = torch.cuda.Stream(device) if device.type == "cuda" else None
         for group in optimizer.param_groups:
             group["lr"] = self.rate
             for parameter in group["params"]:
@@ -71,14 +73,24 @@ class Update:
         images, labels = self.images(places_B, y_B, x_B, self.flips.index_select(0, at)), self.labels_N.index_select(0, rows_B)
         self.rate.copy_(self.rates.index_select(0, self.step)[0])
         logits = self.forward(images)
+        with self._beside():
+            if self.recorder is not None:
+                self.recorder.update(rows_B, logits, labels)
         loss = F.cross_entropy(logits, labels)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
-        if self.recorder is not None:
-            self.recorder.update(rows_B, logits, labels)
         self.position += size
         self.step += 1
+        if self.beside is not None:
+            torch.cuda.current_stream(self.images.device).wait_stream(self.beside)
+
+    def _beside(self) -> contextlib.AbstractContextManager:
+        """What is done within it runs while the update goes on."""
+        if self.beside is None:
+            return contextlib.nullcontext()
+        self.beside.wait_stream(torch.cuda.current_stream(self.images.device))
+        return torch.cuda.stream(self.beside)
 
     def state(self) -> list[torch.Tensor]:
         """All that an update changes."""

@@ -12,6 +12,8 @@ import torch
 
 from learnability.errors import ConfigError
 
+PLANS = 4  # of cuDNN's, best guess first, that are timed for a convolution: ten take MobileNet half a minute at every start
+
 
 def resolve(name: str = "auto") -> torch.device:
     """`auto` (CUDA, else MPS, else CPU), `cpu`, `cuda`, `cuda:<i>` or `mps`; ConfigError where there is none such."""
@@ -72,6 +74,7 @@ def numerics(threads: int, deterministic: bool) -> Iterator[None]:
     """
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
     before = torch.get_num_threads(), _flushes_denormals(), cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark
+    plans = cudnn.benchmark_limit
     strict = torch.are_deterministic_algorithms_enabled()
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -79,6 +82,7 @@ def numerics(threads: int, deterministic: bool) -> Iterator[None]:
     torch.set_flush_denormal(True)
     cudnn.allow_tf32 = matmul.allow_tf32 = False
     cudnn.benchmark = not deterministic
+    cudnn.benchmark_limit = PLANS
     torch.use_deterministic_algorithms(deterministic)
     try:
         yield
@@ -86,6 +90,7 @@ def numerics(threads: int, deterministic: bool) -> Iterator[None]:
         torch.set_num_threads(before[0])
         torch.set_flush_denormal(before[1])
         cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark = before[2:]
+        cudnn.benchmark_limit = plans
         torch.use_deterministic_algorithms(strict)
 
 

@@ -21,7 +21,7 @@ FORMAT = 1
 WARM_UP, TIMED = 2, 5  # steps of each way
 HOPELESS = 1.6  # a way this much slower than the best is timed no further
 CHECKED = 32  # images of the numerical check
-COMPILE_S, COMPILE_GAIN = 60.0, 0.1  # what compiling is thought to cost, and to save of the training, before it is tried
+COMPILE = {"cpu": (60.0, 0.1), "cuda": (40.0, 0.3)}  # seconds that compiling is thought to cost, and the share of a training it saves
 TOLERANCE = {"fp32": 0.5, "bf16": 2.0}  # in units of what rounding images and weights to bfloat16 once does
 LEAST_TOLERANCE = 2e-3  # relative
 
@@ -60,14 +60,22 @@ def fastest_way(
     trials = [trial for trial in _remembered(file, key) if captured or not trial.way.captured]
     known = {trial.way for trial in trials}
     ways = [way for way in candidates(device, has_compiler(device), captured) if way not in known and allowed(way)]
-    for group in ([way for way in ways if not way.compiled], [way for way in ways if way.compiled]):
-        if group and group[0].compiled and steps * _best(trials, steps).step_s * COMPILE_GAIN < COMPILE_S:
-            continue
+    for compiled in (False, True):
+        group = [way for way in ways if way.compiled == compiled]
+        if compiled:
+            cost_s, gain = COMPILE.get(device.type, COMPILE["cpu"])
+            group = [way for way in group if _near(way, trials)] if steps * _best(trials, steps).step_s * gain >= cost_s else []
         if group and goes_on():
             trials = trials + tried(network, images, labels, device, group, goes_on)
             if goes_on():
                 _remember(file, key, trials + [trial for trial in _remembered(file, key) if trial.way not in {t.way for t in trials}])
     return _best(trials, steps).way if trials else REFERENCE
+
+
+def _near(way: Way, trials: list[Trial]) -> bool:
+    """Whether the uncompiled way is near enough to the fastest one to be worth compiling."""
+    seconds = {trial.way: trial.step_s for trial in trials}
+    return seconds.get(dataclasses.replace(way, compiled=False), 0) <= HOPELESS * min(seconds.values(), default=0)
 
 
 def tried(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, device: torch.device, ways: list[Way], goes_on) -> list[Trial]:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
+from learnability.training.architectures import Network
+from learnability.training.bfloat16 import Rounded
 from learnability.training.gradients import MatrixProducts
 
 
@@ -98,11 +100,15 @@ class Forward:
 
     def __init__(self, network: nn.Module, way: Way, device: torch.device, batch_size: int):
         self.network, self.way, self.device, self.batch_size = network, way, device, batch_size
-        self.compiled = torch.compile(network, dynamic=False) if way.compiled else None
+        self.rounded = self.compiled = None
+        if way.precision == "bf16" and device.type == "cuda" and isinstance(network, Network):
+            self.rounded = Rounded(network, way.compiled)
+        elif way.compiled:
+            self.compiled = torch.compile(network, dynamic=False)
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        network = self.network
-        if self.compiled is not None and network.training and len(images) == self.batch_size:
-            network = self.compiled
+        compiled = self.way.compiled and self.network.training and len(images) == self.batch_size
+        if self.rounded is not None:
+            return self.rounded(images, compiled)
         with self.way.context(self.device):
-            return network(images).float()
+            return (self.compiled if compiled else self.network)(images).float()

@@ -108,7 +108,10 @@ def test_captured_updates_find_images_that_come_in_chunks(cuda):
 
 
 @pytest.mark.cuda
-def test_a_captured_and_compiled_epoch_comes_close_to_the_eager_one(cuda):
-    eager, compiled = (Trained(cuda, way=Way("fp32", "channels_last", compiled)).by_updates(Captured) for compiled in (False, True))
-    for mine, theirs in zip(eager.looks, compiled.looks, strict=True):
-        assert np.allclose(mine.signals["margin"].astype(float), theirs.signals["margin"].astype(float), atol=0.05)
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_captured_and_compiled_epoch_comes_close_to_the_eager_one(cuda, precision):
+    eager, compiled = (Trained(cuda, way=Way(precision, "channels_last", compiled)).by_updates(Captured) for compiled in (False, True))
+    first = order(0, 0, IDS)[:BATCH]  # later updates magnify rounding
+    mine, theirs = (trained.looks[0].signals["margin"].astype(float)[:, 0] for trained in (eager, compiled))
+    assert np.allclose(mine[first], theirs[first], atol=0.01 if precision == "fp32" else 0.2)
+    assert np.corrcoef(mine, theirs)[0, 1] > 0.99
