@@ -6,7 +6,8 @@ import streamlit as st
 
 from learnability import export
 from learnability.datasets import Dataset
-from ui import data, state, words
+from learnability.store.chance import learned_nothing
+from ui import data, recorded, state, words
 from ui.series import Series
 
 
@@ -31,6 +32,9 @@ def draw(title: str, page: str, made: Series | None = None, b: Series | None = N
                 st.info(f"{one.name}: scores after {one.epochs_line}. They will change.", icon=":material/hourglass_top:")
             if one is not None and one.left_out:
                 st.caption(one.left_out)
+            for run in one.runs if one is not None and one.name != words.THEMSELVES else ():
+                if said := learned_nothing(run.id, recorded.looks_of(run) if run.looks else [], one.labels_N):
+                    st.warning(said, icon=":material/trending_flat:")
 
 
 def basis(made: Series) -> list[str]:

@@ -6,6 +6,7 @@ from learnability.agreement import KINDS, ONE_SEED, REPLICATES
 from learnability.commands.arguments import cache_of, command, print_json, table
 from learnability.config import train_command
 from learnability.report.agreement import end, measured
+from learnability.store.chance import of_runs
 from learnability.store.scores import ScoreTable, load_scores
 
 
@@ -34,8 +35,10 @@ def add(commands) -> None:
 
 
 def run(args) -> int:
-    found = load_scores(cache_of(args), args.data, args.metric, args.recipe)
+    cache = cache_of(args)
+    found = load_scores(cache, args.data, args.metric, args.recipe)
     content = measured(found, args.replicates, args.allow)
+    content["notes"] += of_runs(cache, found.runs, found.labels_N)
     if args.json:
         print_json(content)
     else:

@@ -182,5 +182,6 @@ def _basis(seen: Seen) -> Html:
             f"Data set version {seen.original.fingerprint[:8]}. Trained on {study.device()}."
         ),
         paragraph(f"Not counted: {', '.join(study.left_out)}.") if study.left_out else None,
+        *map(paragraph, study.learned_nothing()),
         paragraph(versions(), quiet=True),
     )

@@ -207,6 +207,7 @@ def _runs(study: Study, archs: list[str], command: str) -> Html:
             quiet=True,
         ),
         paragraph(f"Not counted: {', '.join(study.left_out)}.") if study.left_out else None,
+        *map(paragraph, study.learned_nothing()),
         paragraph("The same again:"),
         page.tag("pre", command),
     )

@@ -14,6 +14,7 @@ from learnability.datasets import Dataset
 from learnability.errors import LearnabilityError
 from learnability.metrics import METRICS
 from learnability.report.agreement import grouped, whole_steps
+from learnability.store.chance import of_runs
 from learnability.store.datasets import open_dataset
 from learnability.store.files import read_json
 from learnability.store.paths import Cache
@@ -83,6 +84,10 @@ class Study:
         """Training time of all runs together, by their own clocks."""
         looks = (look for unit in self.units for run in unit for look in load_looks(self.cache, run.data, run.id))
         return sum(look.get("seconds") or 0.0 for look in looks) / 60
+
+    def learned_nothing(self) -> tuple[str, ...]:
+        """What to say of runs that are no better than chance."""
+        return of_runs(self.cache, self.table.runs, self.table.labels_N)
 
     def device(self) -> str:
         """Where it was trained, and with which versions."""

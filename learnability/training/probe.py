@@ -19,7 +19,7 @@ from learnability.training.ways import REFERENCE, Forward, Way, candidates, has_
 
 FORMAT = 1
 WARM_UP, TIMED = 2, 5  # steps of each way
-HOPELESS = 1.6  # a way this much slower than the best is timed no further
+HOPELESS = {1: 2.0, 2: 1.6, 3: 1.3, 4: 1.15}  # turn -> a way this much slower than the best is then timed no further
 CHECKED = 32  # images of the numerical check
 COMPILE = {"cpu": (60.0, 0.1), "cuda": (40.0, 0.3)}  # seconds that compiling is thought to cost, and the share of a training it saves
 TOLERANCE = {"fp32": 0.5, "bf16": 2.0}  # in units of what rounding images and weights to bfloat16 once does
@@ -75,7 +75,7 @@ def fastest_way(
 def _near(way: Way, trials: list[Trial]) -> bool:
     """Whether the uncompiled way is near enough to the fastest one to be worth compiling."""
     seconds = {trial.way: trial.step_s for trial in trials}
-    return seconds.get(dataclasses.replace(way, compiled=False), 0) <= HOPELESS * min(seconds.values(), default=0)
+    return seconds.get(dataclasses.replace(way, compiled=False), 0) <= HOPELESS[WARM_UP] * min(seconds.values(), default=0)
 
 
 def tried(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, device: torch.device, ways: list[Way], goes_on) -> list[Trial]:
@@ -101,11 +101,11 @@ def tried(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, device
                 trials.append(Trial(racer.way, refused=_reason(racer.way, error)))
                 racers.remove(racer)
                 running.remove(racer)
-        if turn >= WARM_UP:
+        if turn in HOPELESS:
             best = min((racer.step_s for racer in racers), default=0)
-            running = [racer for racer in running if racer.step_s <= HOPELESS * best]
-            if not goes_on():
-                break
+            running = [racer for racer in running if racer.step_s <= HOPELESS[turn] * best]
+        if turn >= WARM_UP and not goes_on():
+            break
     return trials + [Trial(racer.way, racer.step_s, racer.times[0]) for racer in racers]
 
 
@@ -164,7 +164,7 @@ class _Racer:
 
     @property
     def step_s(self) -> float:
-        return statistics.median(self.times[WARM_UP:])
+        return statistics.median(self.times[WARM_UP:] or self.times[-1:])
 
     def step(self) -> None:
         start = time.perf_counter()
