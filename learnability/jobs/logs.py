@@ -26,7 +26,7 @@ def note(path: Path, line: str) -> None:
 
 
 def cut(path: Path, limit: int = LIMIT) -> bool:
-    """Keeps beginning and end of a log that has grown past `limit` bytes; what is printed in that instant may be lost."""
+    """Keeps beginning and end of a log that has grown past `limit` bytes; what is printed in the instant of the last step may be lost."""
     half = limit // 2
     try:
         size = path.stat().st_size
@@ -36,7 +36,11 @@ def cut(path: Path, limit: int = LIMIT) -> bool:
             mark = f"\n[... {size - limit} bytes left out ...]\n".encode()
             tail = mark + os.pread(file.fileno(), half - len(mark), size - half + len(mark))
             os.pwrite(file.fileno(), tail, half)
-            os.ftruncate(file.fileno(), half + len(tail))
+            end = half + len(tail)
+            while late := os.pread(file.fileno(), half, size):  # printed meanwhile
+                os.pwrite(file.fileno(), late, end)
+                size, end = size + len(late), end + len(late)
+            os.ftruncate(file.fileno(), end)
     except OSError:
         return False
     return True

@@ -36,17 +36,24 @@ class Rounded:
             elif isinstance(module, nn.BatchNorm2d):  # counted together, not one by one
                 self.counters.append(module.num_batches_tracked)
                 module.num_batches_tracked = None
-        self.compiled = torch.compile(self._run, dynamic=False, options=INDUCTOR) if compiled else self._run
+        self.eager = _eager(self.copy, self.names)
+        self.compiled = torch.compile(self.eager, dynamic=False, options=INDUCTOR) if compiled else None
 
     def __call__(self, images: torch.Tensor, compiled: bool = False) -> torch.Tensor:
         if self.copy.training != self.network.training:
             self.copy.train(self.network.training)
         if self.copy.training:
             torch._foreach_add_(self.counters, 1)
-        return (self.compiled if compiled else self._run)(images, *_Round.apply(*self.weights))
+        return (self.compiled if compiled else self.eager)(images, *_Round.apply(*self.weights))
 
-    def _run(self, images: torch.Tensor, *rounded: torch.Tensor) -> torch.Tensor:
-        return functional_call(self.copy, dict(zip(self.names, rounded, strict=True)), (images.bfloat16(),)).float()
+
+def _eager(network: nn.Module, names: list[str]):
+    """A function of images and of the rounded parameters of these names; it knows nothing of `Rounded`, which else nobody would free."""
+
+    def run(images: torch.Tensor, *rounded: torch.Tensor) -> torch.Tensor:
+        return functional_call(network, dict(zip(names, rounded, strict=True)), (images.bfloat16(),)).float()
+
+    return run
 
 
 class _Round(torch.autograd.Function):

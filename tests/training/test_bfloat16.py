@@ -12,8 +12,8 @@ from learnability.training.bfloat16 import Rounded
 
 
 def batch(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    images = torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(seed))
-    return images.contiguous(memory_format=torch.channels_last), torch.arange(8) % 4
+    images = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(seed))
+    return images.contiguous(memory_format=torch.channels_last), torch.arange(3) % 4
 
 
 def by_autocast(network: nn.Module, images: torch.Tensor) -> torch.Tensor:

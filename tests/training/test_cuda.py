@@ -87,8 +87,10 @@ def test_the_fastest_way_orders_the_samples_as_the_cpu_does(toy):
 
 
 def test_memory_is_free_after_a_run(toy):
-    torch.cuda.empty_cache()
-    before = torch.cuda.memory_allocated()
+    def taken() -> int:
+        torch._C._cuda_clearCublasWorkspaces()  # some 32 MB a stream, PyTorch's own and kept for the next
+        return torch.cuda.memory_allocated()
+
+    before = taken()
     recorded(toy, toy.config(arch="resnet20", **EXACT))
-    torch.cuda.empty_cache()
-    assert torch.cuda.memory_allocated() - before < 2**20
+    assert taken() - before < 2**20
