@@ -21,6 +21,7 @@ PRESETS = {
 DEFAULTS = RunConfig(data="x", fingerprint="0" * 64, arch="resnet20")
 TOLD = "launch-told"
 SCRATCH = "from scratch"
+SIDE_BY_SIDE = "Runs that share the device at a time, in one process: small networks do not fill a GPU. All need memory at once."
 ARCHS = "Add one of your own in a shell: python -m learnability architectures add timm:NAME"
 
 
@@ -88,7 +89,10 @@ def _choices(name: str) -> None:
     two.selectbox("Precision", PRECISIONS, key="launch-precision", help="auto measures once what is fastest here.")
     one.selectbox("Labels", data.label_versions(name), key="launch-labels")
     two.number_input("Planted noise, %", 0.0, 90.0, 0.0, 1.0, key="launch-noise", help="Wrong labels put in on purpose, to test scores.")
-    st.selectbox("Device", jobs.device_choices(), key="launch-device")
+    choices = jobs.device_choices()
+    st.selectbox("Device", choices, key="launch-device")
+    if any(choice.startswith("cuda") for choice in choices):
+        st.number_input("Side by side", 1, 16, 1, key="launch-together", help=SIDE_BY_SIDE)
 
 
 def _plan(name: str, preset: str) -> Plan:
@@ -110,8 +114,8 @@ def _plan(name: str, preset: str) -> Plan:
 
 def _launch(name: str, preset: str) -> None:
     """The button: puts the runs into the queue. The same launch twice makes no run twice."""
-    device = state.widget("launch-device") if preset == "own" else "auto"
-    _queue(lambda: _plan(name, preset).configs, device or "auto")
+    device, together = (state.widget("launch-device"), state.widget("launch-together")) if preset == "own" else (None, None)
+    _queue(lambda: _plan(name, preset).configs, device or "auto", together or 1)
 
 
 def ask_for(configs: Sequence[RunConfig]) -> None:
@@ -124,9 +128,9 @@ def next_seed(config: RunConfig, seed: int) -> None:
     ask_for([dataclasses.replace(config, seed=seed)])
 
 
-def _queue(configs: Callable[[], Sequence[RunConfig]], device: str) -> None:
+def _queue(configs: Callable[[], Sequence[RunConfig]], device: str, together: int = 1) -> None:
     try:
-        made = jobs.launch(data.cache(), configs(), device)
+        made = jobs.launch(data.cache(), configs(), device, together=together)
     except LearnabilityError as error:
         state.set_widget(TOLD, [(False, str(error))])
         return

@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from collections.abc import Sequence
 
 from learnability.cluster.place import Gone, Lost, Place, Unreachable, connected, in_short
 from learnability.jobs import derivation, devices, logs, queue, starts, worker
@@ -77,7 +78,7 @@ class ClusterWorker(Worker):
             self.asked.give_back()
             self.asked = None
 
-    def _start_on_free_device(self, job: Job) -> None:
+    def _start_on_free_device(self, job: Job, _behind: Sequence[Job] = ()) -> None:
         """One place at a time is asked for, and the first job in the queue takes it: until then it may be moved or stopped."""
         self.next = job
         needs = self._needs(job)

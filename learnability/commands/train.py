@@ -233,7 +233,7 @@ def _queue(args) -> int:
             f"--devices {args.devices} with {given}: expected the GPUs of this machine from cuda:0 on, or its processor. Use --device cuda "
             "or cpu."
         )
-    launched = jobs.launch(cache, configs_of(args, cache), device, args.threads)
+    launched = jobs.launch(cache, configs_of(args, cache), device, args.threads, args.together)
     if args.json:
         print_json([{"run": run_id, "created": created} for run_id, created in launched])
         return 0

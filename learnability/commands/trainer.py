@@ -13,6 +13,8 @@ from pathlib import Path
 from learnability.commands import several
 from learnability.commands.arguments import cache_of, command
 from learnability.errors import ConfigError, LearnabilityError, Locked, TrainingError
+from learnability.jobs import starts
+from learnability.jobs.logs import note
 from learnability.jobs.reasons import BUSY
 from learnability.store.files import write_json
 from learnability.store.runs import load_config
@@ -31,6 +33,7 @@ def add(commands) -> None:
     own.add_argument("runs", nargs="+", metavar="RUN", help="run ids")
     own.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default auto)")
     own.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
+    own.add_argument("--together", action="store_true", help="side by side instead of one after the other")
     own.add_argument("--restart", action="store_true", help="begin again from epoch 0 where a checkpoint is damaged")
     own.add_argument("--scheduled", action="store_true", help="another scheduler gave the device: do not wait for its other users here")
     own.add_argument("--leash", action="store_true", help="end at once when standard input closes: whoever started this is gone")
@@ -48,6 +51,8 @@ def run(args) -> int:
     if any(config.devices != count for config in configs) or (count > 1 and args.scheduled):
         expected = "the one device that was given" if args.scheduled else f"{count} devices, as {args.runs[0]}"
         raise ConfigError(f"{', '.join(args.runs)}: expected runs over {expected}. Start the others apart.")
+    if args.together and count > 1:
+        raise ConfigError(f"--together with runs over {count} devices: expected runs on one device.")
     if count > 1 and (code := several.start(count, args.device, args.arguments)) is not None:
         return code
     from learnability.pictures import Originals
@@ -60,6 +65,14 @@ def run(args) -> int:
         return several.follow(ranks, cache, **given, pictures=Originals)
     try:
         with contextlib.nullcontext() if args.scheduled else several.leading(ranks, cache, args.device, wait=1.0):
+            if args.together:
+                from learnability.training.run import train_together
+
+                given = {"stop": stop, "restart": args.restart, "pictures": Originals}
+                logs = {config.run_id: starts.log_file(cache, args.data, config.run_id) for config in configs}
+                pace = {config.run_id: Lines(cache.run_folder(args.data, config.run_id), say=logs[config.run_id]) for config in configs}
+                heads = train_together(configs, cache, args.device, args.threads, lambda config: pace[config.run_id], **given)
+                return _ended(heads, [logs[config.run_id] for config in configs], stop)
             for config in configs:
                 if not stop.asked:
                     several.lead(ranks, config)
@@ -74,6 +87,16 @@ def run(args) -> int:
     return 128 + stop.signal if stop.signal else 0
 
 
+def _ended(heads: list, logs: list[Path], stop) -> int:
+    """The exit code of runs side by side; each log tells how its run ended."""
+    for head, log in zip(heads, logs, strict=True):
+        failed = isinstance(head, BaseException)
+        note(log, f"{type(head).__name__}: {head}" if failed else f"{head.state}, {head.looks} of {head.epochs} looks")
+    if all(isinstance(head, Locked) for head in heads):
+        return BUSY
+    return 128 + stop.signal if stop.signal else int(any(isinstance(head, BaseException) or head.state == "failed" for head in heads))
+
+
 def _end_with_starter() -> None:
     """SIGKILL to this process and its group once standard input closes: it may be at work elsewhere by now, so nothing is written."""
     with contextlib.suppress(OSError):
@@ -83,10 +106,11 @@ def _end_with_starter() -> None:
 
 
 class Lines:
-    """Progress as lines of text, one at most every 10 seconds and one a phase that is new."""
+    """Progress as lines of text, one at most every 10 seconds and one a phase that is new; into a file `say`, else printed."""
 
-    def __init__(self, folder: Path, every: float = 10.0):
+    def __init__(self, folder: Path, every: float = 10.0, say: Path | None = None):
         self.folder, self.every = folder, every
+        self.say = told if say is None else lambda line: note(say, line)
         self.last, self.phase = -float("inf"), None
 
     def __call__(self, done: int, total: int, phase: str = "", **shown) -> None:
@@ -96,7 +120,7 @@ class Lines:
         if now - self.last < self.every and (phase == self.phase or phase in ("train", "eval", "test")):
             return
         self.last, self.phase = now, phase
-        told(
+        self.say(
             f"{time.strftime('%H:%M:%S')} {phase} {done:,} of {total:,} images"
             + "".join(f", {name} {value}" for name, value in shown.items())
         )

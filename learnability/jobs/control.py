@@ -24,12 +24,19 @@ from learnability.store.runs import create_run, load_config, load_run
 PREPARE_OPTIONS = ("name", "size", "fit", "limit", "test", "image_column", "label_column")
 
 
-def launch(cache: Cache, configs: Iterable[RunConfig], device: str = "auto", threads: int | None = None) -> list[tuple[str, bool]]:
+def launch(
+    cache: Cache, configs: Iterable[RunConfig], device: str = "auto", threads: int | None = None, together: int = 1
+) -> list[tuple[str, bool]]:
     """Puts runs into the queue and sees to a worker: (run id, whether it is new) of each config, in order.
 
     A config that has its run already is named, not started again. Label versions that can be planted are made.
+    `together` of them share the device at a time, in one process: small networks on a GPU. All need memory at once.
     """
     configs, lane = list(configs), devices.lane(device)
+    if together < 1 or (together > 1 and (devices.on_cluster(lane) or any(config.devices != 1 for config in configs))):
+        raise InputError(
+            f"{together} runs side by side on {lane}: expected 1, or more of them on one device of this machine. Launch them one by one."
+        )
     if devices.on_cluster(lane) and (several := next((config for config in configs if config.devices != 1), None)):
         raise InputError(
             f"run {several.run_id} over {several.devices} devices: expected one device a run on a cluster, which spreads the runs. "
@@ -42,7 +49,7 @@ def launch(cache: Cache, configs: Iterable[RunConfig], device: str = "auto", thr
     def add(connection: sqlite3.Connection) -> None:
         for config, created in made:
             if created or _forgotten(cache, connection, config):
-                key, asked = (config.data, config.run_id), {"lane": lane, "threads": threads}
+                key, asked = (config.data, config.run_id), {"lane": lane, "threads": threads, "options": queue.options(together=together)}
                 if not queue.insert(connection, kind="run", data=key[0], name=key[1], **asked):
                     queue.change(connection, key, **asked)  # the queue was made anew from the folders just created
         for waiting in {job.lane for job in queue.jobs(connection, state="queued")}:
@@ -142,7 +149,8 @@ def _resume(cache: Cache, data: str, name: str, device=None, threads=None, resta
         if found is not None and _at_work_or_queued(cache, connection, found):
             starts.ensure_worker(connection, cache, found.lane)
             return False
-        fields = {} if found is not None and found.kind == "prepare" else {"options": json.dumps({"restart": True} if restart else {})}
+        before = {} if found is None else found.asked
+        fields = {} if found is not None and found.kind == "prepare" else {"options": queue.options(before.get("together", 1), restart)}
         if found is None:
             chosen = lane or device_of(cache.run_folder(data, name))
             queue.insert(connection, kind="run", data=data, name=name, lane=chosen, threads=threads, **fields)

@@ -51,7 +51,7 @@ class Job:
     name: str  # run id, or prepare-<8 hex digits>
     lane: str  # the device asked for, or prepare
     threads: int | None
-    options: str  # JSON: what a preparation was asked to do; {"restart": true} for a run that begins again
+    options: str  # JSON: what a preparation was asked to do; of a run `options`
     place: int  # rising: the order in its lane
     state: str  # queued, running, ended
     note: str | None  # why it waits, or how it ended
@@ -78,6 +78,11 @@ class Job:
     @property
     def asked(self) -> dict:
         return json.loads(self.options)
+
+
+def options(together: int = 1, restart: bool = False) -> str:
+    """What is asked of a run: to share its device with others behind it, to begin again."""
+    return json.dumps(({"together": together} if together > 1 else {}) | ({"restart": True} if restart else {}))
 
 
 class _Unusable(Exception):

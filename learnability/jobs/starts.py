@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import learnability
@@ -56,11 +57,12 @@ def log_file(cache: Cache, data: str, name: str) -> Path:
     return cache.logs / f"{name}.txt"
 
 
-def spawn_job(cache: Cache, job: Job, token: str) -> subprocess.Popen:
-    """Starts the trainer of a run, or a preparation."""
+def spawn_job(cache: Cache, job: Job, token: str, beside: Sequence[Job] = ()) -> subprocess.Popen:
+    """Starts the trainer of a run and of those `beside` it, or a preparation."""
     log = log_file(cache, *job.key)
-    command = trainer(cache, job, job.lane, job.threads) if job.kind == "run" else _preparation(cache, job)
-    begins(log, command)
+    command = trainer(cache, job, job.lane, job.threads, beside) if job.kind == "run" else _preparation(cache, job)
+    for one in (job, *beside):
+        begins(log_file(cache, *one.key), command)
     return spawned(command, log, cache, {TOKEN: token})
 
 
@@ -69,9 +71,11 @@ def begins(log: Path, command: list[str]) -> None:
     logs.note(log, f"[{time.strftime('%Y-%m-%d %H:%M:%S')}] learnability {' '.join(command)}")
 
 
-def trainer(cache: Cache, job: Job, device: str, threads: int | None) -> list[str]:
-    """What trains a run: the arguments of `python -m learnability`."""
-    command = ["trainer", job.data, job.name, "--device", device, "--cache", str(cache.root)]
+def trainer(cache: Cache, job: Job, device: str, threads: int | None, beside: Sequence[Job] = ()) -> list[str]:
+    """What trains a run, and those `beside` it at the same time: the arguments of `python -m learnability`."""
+    command = ["trainer", job.data, job.name, *(one.name for one in beside), "--device", device, "--cache", str(cache.root)]
+    if beside:
+        command.append("--together")
     if threads:
         command += ["--threads", str(threads)]
     return [*command, "--restart"] if job.asked.get("restart") else command

@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 
 from learnability.errors import LearnabilityError, Locked, NotFound, StoreError
 from learnability.jobs import derivation, logs, queue, readiness, rebuild, starts
@@ -68,6 +69,7 @@ class Worker:
         self.steps: dict[Key, tuple] = {}  # where a run was, and since when
         self.pressed: dict[Key, float] = {}  # since when a job is seen to be asked to stop
         self.warned: set[Key] = set()  # have got SIGTERM
+        self.at_work: list[Job] = []  # as this round found them
         self.asked_device = -float("inf")
 
     def until_idle(self) -> None:
@@ -89,9 +91,9 @@ class Worker:
     def round(self) -> bool:
         """Watches what is at work and starts what is next; whether there was anything."""
         known, jobs = queue.read(self.cache, self._lane)
-        for job in jobs:
-            if job.state == "running" and "state" not in self.news.get(job.key, (job, {}))[1]:
-                self._watch(job)
+        self.at_work = [job for job in jobs if job.state == "running" and not self._over(job)]
+        for job in self.at_work:
+            self._watch(job)
         if self.news or known != self.me:
             jobs = self._written()
         if self._room(jobs):
@@ -124,9 +126,20 @@ class Worker:
 
     # jobs at work
 
+    def _over(self, job: Job) -> bool:
+        """Whether its end is known and has still to be written."""
+        return "state" in self.news.get(job.key, (job, {}))[1]
+
+    def _beside(self, job: Job) -> list[Job]:
+        """The runs that are at work in the same process."""
+        same = [other for other in self.at_work if other.token == job.token and other.key != job.key] if job.token else []
+        return [other for other in same if not self._over(other)]
+
     def _watch(self, job: Job) -> None:
         logs.cut(starts.log_file(self.cache, *job.key))
         child = self.children.get(job.key)
+        if self._beside(job) and self._came_to_its_end(job):
+            return self._ended(job, 0)
         if child is not None:
             if child.poll() is not None:
                 return self._ended(job, child.returncode)
@@ -138,6 +151,15 @@ class Worker:
             self._press(job)
         elif job.kind == "run":
             self._look_for_stall(job)
+
+    def _came_to_its_end(self, job: Job) -> bool:
+        """Whether a run has ended, though its process goes on with others."""
+        try:
+            head = load_run(self.cache, *job.key).head
+        except NotFound:
+            return False
+        ended = derivation.begun_anew(head, job) and head.state in derivation.ENDS
+        return ended and not is_held(self.cache, run_lock(*job.key))
 
     def _adopted(self, job: Job) -> bool:
         """Whether a job that another worker started is still at work; finds the process that it had no time to note."""
@@ -155,11 +177,16 @@ class Worker:
         if job.kind == "run" and is_held(self.cache, run_lock(*job.key)):
             with contextlib.suppress(OSError):
                 (self.cache.run_folder(*job.key) / "stop").touch()
+        if any(not other.stop for other in self._beside(job)):
+            return  # the stop file alone: a signal would stop the others too
         if waited >= self.timeouts.kill:
             if count := self._kill(job):
                 self.say(f"{job.name} did not obey for {waited:.0f} s: killed {count} process(es)")
                 self._note(job, note=f"asked to stop, did not obey for {waited:.0f} s and was killed; what was committed is kept")
-        elif job.key not in self.warned and (waited >= self.timeouts.term or job.kind == "prepare") and self._send(job, signal.SIGTERM):
+            return
+        late = waited >= self.timeouts.term or job.kind == "prepare"
+        warned = self.warned & {one.key for one in (job, *self._beside(job))}
+        if late and not warned and self._send(job, signal.SIGTERM):
             self.warned.add(job.key)
 
     def _send(self, job: Job, number: int) -> bool:
@@ -213,7 +240,7 @@ class Worker:
 
     def _leave(self, job: Job) -> None:
         """Ends what a job left behind, and forgets it."""
-        if job.token and family(job.process, job.token):
+        if job.token and not self._beside(job) and family(job.process, job.token):
             self.say(f"{job.name} left {end_family(job.process, job.token)} process(es) behind: killed")
         self._forget(job)
 
@@ -249,7 +276,7 @@ class Worker:
     # the next job
 
     def _start_next(self, waiting: list[Job]) -> None:
-        for job in waiting:
+        for number, job in enumerate(waiting):
             ready, note = readiness.of_run(self.cache, job) if job.kind == "run" else (readiness.BEGIN, None)
             if ready == readiness.GONE:
                 queue.write(self.cache, lambda connection, job=job: queue.forget(connection, job.key))
@@ -258,13 +285,13 @@ class Worker:
                 queue.write(self.cache, lambda connection, job=job, over=over: queue.change(connection, job.key, **over))
             elif ready == readiness.BEGIN:
                 if time.monotonic() - self.asked_device >= self.timeouts.device:
-                    self._start_on_free_device(job)
+                    self._start_on_free_device(job, waiting[number + 1 :])
                 return
 
-    def _start_on_free_device(self, job: Job) -> None:
+    def _start_on_free_device(self, job: Job, behind: Sequence[Job] = ()) -> None:
         why = readiness.device_taken(self.cache, job)
         if why is None:
-            return self._start(job)
+            return self._start(job, self._companions(job, behind))
         self.asked_device = time.monotonic()
         self._waits(job, why)
 
@@ -273,37 +300,53 @@ class Worker:
             self.say(f"{job.name} waits: {why}")
             queue.write(self.cache, lambda connection: queue.change(connection, job.key, note=why))
 
-    def _start(self, job: Job) -> None:
-        """Notes the token first, so that a worker killed between the two lines leaves nothing that cannot be found."""
-        token = secrets.token_hex(8)
-        generation = rebuild.generation(self.cache, *job.key) if job.kind == "run" else -1
-        fields = {"state": "running", "token": token, "generation": generation, "begun": time.time(), "note": None, "pid": None}
+    def _companions(self, job: Job, behind: Sequence[Job]) -> list[Job]:
+        """The runs right behind a job that begin in its process: of the same data set, asked for in the same way."""
+        found = []
+        for other in behind:
+            alike = (other.kind, other.data, other.threads, other.options) == (job.kind, job.data, job.threads, job.options)
+            if len(found) + 1 >= job.asked.get("together", 1) or not alike or readiness.of_run(self.cache, other)[0] != readiness.BEGIN:
+                break
+            found.append(other)
+        return found
 
-        def begin(connection) -> Job | None:
-            current = queue.job(connection, job.key)
-            if current is None or current.state != "queued":
-                return None  # stopped or deleted meanwhile
-            queue.change(connection, job.key, **fields)
-            return queue.job(connection, job.key)
+    def _start(self, job: Job, beside: Sequence[Job] = ()) -> None:
+        """Notes the token first, so that a worker killed between the two lines leaves nothing that cannot be found."""
+        token, now = secrets.token_hex(8), time.time()
+        generations = {one.key: rebuild.generation(self.cache, *one.key) if one.kind == "run" else -1 for one in (job, *beside)}
+        fields = {"state": "running", "token": token, "begun": now, "note": None, "pid": None}
+
+        def begin(connection) -> list[Job]:
+            begun = []
+            for key, generation in generations.items():
+                current = queue.job(connection, key)
+                if current is not None and current.state == "queued":  # else stopped or deleted meanwhile
+                    queue.change(connection, key, **fields, generation=generation)
+                    begun.append(queue.job(connection, key))
+            return begun
 
         begun = queue.write(self.cache, begin)
-        if begun is None:
+        if not begun:
             return
         try:
-            if job.kind == "run":
-                (self.cache.run_folder(*job.key) / "stop").unlink(missing_ok=True)
-            self.children[job.key] = self._spawned(begun)
+            for one in begun:
+                if one.kind == "run":
+                    (self.cache.run_folder(*one.key) / "stop").unlink(missing_ok=True)
+            child = self._spawned(*begun)
         except (LearnabilityError, OSError) as error:
-            self._note(begun, state="ended", ended=time.time(), code=1, note=str(error))
+            for one in begun:
+                self._note(one, state="ended", ended=time.time(), code=1, note=str(error))
             return
+        self.children |= {one.key: child for one in begun}
         self._written()
 
-    def _spawned(self, job: Job) -> subprocess.Popen:
-        """Starts the process of a job, and notes which it is."""
-        child = starts.spawn_job(self.cache, job, job.token)
-        if (identity := Process.of(child.pid)) is not None:
-            self._note(job, pid=identity.pid, started=identity.started, boot=identity.boot)
-        self.say(f"{job.name} begins on {self.lane}, process {child.pid}")
+    def _spawned(self, job: Job, *beside: Job) -> subprocess.Popen:
+        """Starts the process of a job and of those beside it, and notes which it is."""
+        child = starts.spawn_job(self.cache, job, job.token, beside)
+        for one in (job, *beside):
+            if (identity := Process.of(child.pid)) is not None:
+                self._note(one, pid=identity.pid, started=identity.started, boot=identity.boot)
+            self.say(f"{one.name} begins on {self.lane}, process {child.pid}")
         return child
 
 

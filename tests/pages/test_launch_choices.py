@@ -65,9 +65,23 @@ def test_duplicate_of_what_the_form_cannot_say_asks_for_all_of_it(no_run, open_p
     config = RunConfig(data="digits", fingerprint=opened.fingerprint, arch="resnet20", folds=3, fold=1, epochs=2)
     create_run(no_run, config)
     asked = []
-    monkeypatch.setattr(jobs, "launch", lambda cache, configs, device: [(one.run_id, asked.append(one) is None) for one in configs])
+    monkeypatch.setattr(
+        jobs, "launch", lambda cache, configs, device, **_more: [(one.run_id, asked.append(one) is None) for one in configs]
+    )
     app = open_page("runs", job=config.run_id)
     app.button(key="job-duplicate").click().run()
     assert not app.exception
     assert asked == [dataclasses.replace(config, seed=1)]
     assert any(asked[0].run_id in text.value for text in app.sidebar.text)
+
+
+def test_runs_side_by_side_are_offered_where_there_is_a_gpu(no_run, open_page, monkeypatch):
+    """What is chosen there comes to the queue with each run."""
+    asked = []
+    monkeypatch.setattr(jobs, "launch", lambda _cache, configs, device, together: asked.append((device, together)) or [])
+    assert "launch-together" not in [box.key for box in opened(open_page).sidebar.number_input]
+    monkeypatch.setattr(jobs, "device_choices", lambda: ["auto", "cuda:0"])
+    app = opened(open_page)
+    app.sidebar.number_input(key="launch-together").set_value(3).run()
+    app.sidebar.button(key="launch").click().run()
+    assert not app.exception and asked == [("auto", 3)]

@@ -1,5 +1,6 @@
 """An engine that takes a tenth of a second to start: real runs, locks, commits, resumes; numbers out of a hat instead of a network."""
 
+import concurrent.futures
 import os
 
 import misdeeds
@@ -23,6 +24,13 @@ def train(config, cache, device, threads, progress, stop, restart, pictures=None
             except BaseException as error:
                 writer.finish("failed", f"{type(error).__name__}: {error}")
                 raise
+
+
+def train_together(configs, cache, device, threads, progress, stop, restart, pictures=None):
+    """As learnability.training.run.train_together: a thread each."""
+    with stop_on_signals(stop) as asked, concurrent.futures.ThreadPoolExecutor(len(configs)) as sides:
+        at_work = [sides.submit(train, config, cache, device, threads, progress(config), asked, restart) for config in configs]
+    return [one.exception() or one.result() for one in at_work]
 
 
 def _epochs(config, writer, step, asked, progress):
