@@ -12,7 +12,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from bench.commit_cost import cifar_cache
+from bench.commit_cost import cifar_cache, named_precision
 from bench.epoch_time import TARGETS, conditions
 from learnability.config import RunConfig
 from learnability.store.datasets import open_dataset
@@ -55,7 +55,7 @@ def row(cache: Cache, arch: str, options) -> str:
 def speed(cache: Cache, arch: str, count: int, options) -> float:
     """Images a second of all runs together, epochs without commits and first ones left out."""
     shared = {"data": "cifar10", "fingerprint": open_dataset(cache, "cifar10").fingerprint, "arch": arch, "epochs": options.epochs}
-    configs = [RunConfig(**shared, seed=seed, precision="bf16") for seed in range(count)]
+    configs = [RunConfig(**shared, seed=seed, precision=named_precision(options.device)) for seed in range(count)]
     total = 0.0
     for config, outcome in zip(configs, train_together(configs, cache, options.device, options.threads, restart=True), strict=True):
         if not isinstance(outcome, Head):

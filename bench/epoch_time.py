@@ -1,6 +1,6 @@
 """How long an epoch takes: our loop against a plain one and against a strong one, on real CIFAR-10, recording on in all.
 
-    python -m bench.epoch_time                                     2 CPU cores: some 40 minutes
+    python -m bench.epoch_time                                     2 CPU cores: some 40 minutes, --images 640 12
     python -m bench.epoch_time --arch resnet20 --images 1280 --repeats 1
     python -m bench.epoch_time --device cuda --images 49920 --plain-images 2560 --way captured compiled
 

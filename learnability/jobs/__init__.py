@@ -1,6 +1,6 @@
 """The queue of this machine: runs and preparations that train in the background, whatever becomes of page, server or shell.
 
-    launch(cache, configs, device="auto", threads=None)  -> [(run id, whether it is new), ...]; starts a worker if none lives
+    launch(cache, configs, device="auto", threads=None, together=1)  -> [(run id, whether it is new), ...]; starts a worker
     prepare(cache, source, **options)                    -> prepare-<8 hex digits>; its data name is "" below
     stop, resume, delete, move_up (cache, data, name)    each may be asked twice; delete gives the bytes freed
     stop_all(cache), resume_interrupted(cache, names)

@@ -142,3 +142,13 @@ def test_compiled_networks_have_the_numbers_of_float32(arch):
     check = Check(build(arch, 4, 3, 0), images, labels, CPU)
     for way in candidates(CPU, compiler=True):
         assert check.refusal(way) is None, way.name
+
+
+def test_matrix_products_have_to_gain_something(tmp_path, eager_only, one_thread):
+    """Two ways that are about as fast: the usual one is taken; one that gains is taken."""
+    images, labels = batch(4)
+    for step_s, chosen in ((0.98, CHANNELS_LAST), (0.9, GEMM)):
+        file = tmp_path / f"{step_s}.json"
+        probe._remember(file, "k", [Trial(CHANNELS_LAST, 1.0), Trial(GEMM, step_s)])
+        network, known = build("tiny", 4, 3, 0, OWN), (CHANNELS_LAST, GEMM).__contains__
+        assert fastest_way(network, images, labels, CPU, steps=10, key="k", file=file, allowed=known) == chosen
