@@ -93,7 +93,8 @@ def classes(plan: Plan, opened: Dataset, step: int) -> None:
         alt=f"Classes of the pool at update {step:,}. {said}",
     )
     shares = in_play[whole > 0] / whole[whole > 0]
-    st.caption(f"Classes at update {step:,}. {said} In play: {100 * shares.min():.0f} % to {100 * shares.max():.0f} % of a class.")
+    least, most = f"{100 * shares.min():.0f} %", f"{100 * shares.max():.0f} %"
+    st.caption(f"Classes at update {step:,}. {said} In play: {least if least == most else f'{least} to {most}'} of a class.")
 
 
 def presentations(plan: Plan) -> None:
