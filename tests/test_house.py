@@ -147,3 +147,11 @@ def test_importing_leaves_torch_out(module):
     code = f"import sys, {module}; bad = {{'torch', 'torchvision', 'sklearn'}} & set(sys.modules); sys.exit(', '.join(bad) or 0)"
     outcome = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert outcome.returncode == 0, outcome.stderr
+
+
+def test_the_engine_and_its_commands_need_nothing_of_the_dashboard():
+    """Where it trains there may be no Streamlit, Plotly or pandas: the commands, the trainer and the engine are imported without them."""
+    blocked = "import sys; sys.modules.update(dict.fromkeys(('streamlit', 'plotly', 'pandas')))"
+    code = f"{blocked}; import learnability.__main__, learnability.commands.trainer, learnability.training.run, learnability.jobs.worker"
+    outcome = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert outcome.returncode == 0, outcome.stderr
