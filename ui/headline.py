@@ -33,7 +33,7 @@ def draw(title: str, page: str, made: Series | None = None, b: Series | None = N
             if one is not None and one.left_out:
                 st.caption(one.left_out)
             for run in one.runs if one is not None and one.name != words.THEMSELVES else ():
-                if said := learned_nothing(run.id, recorded.looks_of(run) if run.looks else [], one.labels_N):
+                if said := learned_nothing(run.id, run.state, recorded.looks_of(run) if run.looks else [], one.labels_N):
                     st.warning(said, icon=":material/trending_flat:")
 
 

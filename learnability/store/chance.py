@@ -20,9 +20,9 @@ def chance(labels_N: np.ndarray) -> float:
     return float(share + DEVIATIONS * math.sqrt(share * (1 - share) / n))
 
 
-def learned_nothing(name: str, looks: list[dict], labels_N: np.ndarray) -> str | None:
-    """What to say of a run whose last look is no better than chance; None of another one, and of one that keeps no accuracy."""
-    accuracy = looks[-1].get("accuracy") if looks else None
+def learned_nothing(name: str, state: str, looks: list[dict], labels_N: np.ndarray) -> str | None:
+    """What to say of a run that ended no better than chance; None of another one, one at work, and one that keeps no accuracy."""
+    accuracy = looks[-1].get("accuracy") if looks and state != "running" else None
     if accuracy is None or not accuracy <= chance(labels_N):
         return None
     share = np.bincount(labels_N[labels_N >= 0]).max() / (labels_N >= 0).sum()
@@ -35,7 +35,7 @@ def learned_nothing(name: str, looks: list[dict], labels_N: np.ndarray) -> str |
 def of_runs(cache: Cache, runs: dict[str, Run], labels_N: np.ndarray) -> tuple[str, ...]:
     """`learned_nothing` of each of them by name."""
     said = (
-        learned_nothing(name, load_looks(cache, run.data, run.id) if run.looks and not run.problem else [], labels_N)
+        learned_nothing(name, run.state, load_looks(cache, run.data, run.id) if run.looks and not run.problem else [], labels_N)
         for name, run in runs.items()
     )
     return tuple(one for one in said if one)

@@ -12,7 +12,7 @@ import torch
 
 from learnability.errors import ConfigError
 
-PLANS = 4  # of cuDNN's, best guess first, that are timed for a convolution: ten take MobileNet half a minute at every start
+PLANS = 4  # of cuDNN's, best guess first, that are timed for a convolution: ten take MobileNet 22 s at every start
 
 
 def resolve(name: str = "auto") -> torch.device:

@@ -19,7 +19,7 @@ from learnability.training.ways import REFERENCE, Forward, Way, candidates, has_
 
 FORMAT = 1
 WARM_UP, TIMED = 2, 5  # steps of each way
-HOPELESS = {1: 2.0, 2: 1.6, 3: 1.3, 4: 1.15}  # turn -> a way this much slower than the best is then timed no further
+HOPELESS = {2: 1.6, 3: 1.3, 4: 1.15}  # turn -> a way this much slower than the best is then timed no further; none in the warm-up
 CHECKED = 32  # images of the numerical check
 COMPILE = {"cpu": (60.0, 0.1), "cuda": (40.0, 0.3)}  # seconds that compiling is thought to cost, and the share of a training it saves
 TOLERANCE = {"fp32": 0.5, "bf16": 2.0}  # in units of what rounding images and weights to bfloat16 once does
@@ -165,7 +165,7 @@ class _Racer:
 
     @property
     def step_s(self) -> float:
-        return statistics.median(self.times[WARM_UP:] or self.times[-1:])
+        return statistics.median(self.times[WARM_UP:])
 
     def step(self) -> None:
         start = time.perf_counter()

@@ -13,7 +13,7 @@ from learnability.training.capture import Captured, Update, put_back
 from learnability.training.images import Images
 from learnability.training.loop import learning_rates, sgd, train_epoch
 from learnability.training.recorder import Recorder
-from learnability.training.ways import Forward, Way, has_bf16
+from learnability.training.ways import Forward, Way
 from tests.training.toy import pictures
 
 CPU = torch.device("cpu")
@@ -66,8 +66,6 @@ def assert_same(one: Trained, other: Trained) -> None:
 
 @pytest.mark.parametrize("way", [Way("fp32", "channels_last"), Way("bf16", "channels_last")], ids=["fp32", "bf16"])
 def test_updates_from_tables_are_those_of_the_loop_bit_for_bit(one_thread, way):
-    if way.precision == "bf16" and not has_bf16(CPU):
-        pytest.skip("this processor computes bfloat16 by hand, twenty times as slowly")
     assert_same(Trained(CPU, way=way).by_the_loop(), Trained(CPU, way=way).by_updates())
 
 

@@ -152,3 +152,12 @@ def test_matrix_products_have_to_gain_something(tmp_path, eager_only, one_thread
         probe._remember(file, "k", [Trial(CHANNELS_LAST, 1.0), Trial(GEMM, step_s)])
         network, known = build("tiny", 4, 3, 0, OWN), (CHANNELS_LAST, GEMM).__contains__
         assert fastest_way(network, images, labels, CPU, steps=10, key="k", file=file, allowed=known) == chosen
+
+
+def test_a_slow_start_is_held_against_no_way(one_thread, monkeypatch):
+    """The second update of a captured way holds its capture, the first of a compiled one its compilation."""
+    seconds = {CHANNELS_LAST: [1.0] * 7, GEMM: [90.0, 90.0] + [0.5] * 5}
+    monkeypatch.setattr(probe._Racer, "step", lambda self: self.times.append(seconds[self.way][len(self.times)]))
+    images, labels = batch(4)
+    trials = {trial.way: trial for trial in tried(build("tiny", 4, 3, 0, OWN), images, labels, CPU, [CHANNELS_LAST, GEMM], lambda: True)}
+    assert (trials[GEMM].step_s, trials[CHANNELS_LAST].step_s) == (0.5, 1.0)
