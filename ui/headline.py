@@ -1,11 +1,14 @@
 """The top of every page: title, what the numbers rest on, link and downloads."""
 
+import contextlib
+
 import numpy as np
 import pyarrow as pa
 import streamlit as st
 
 from learnability import export
 from learnability.datasets import Dataset
+from learnability.errors import LearnabilityError
 from learnability.store.chance import learned_nothing
 from ui import data, recorded, state, words
 from ui.series import Series
@@ -33,8 +36,9 @@ def draw(title: str, page: str, made: Series | None = None, b: Series | None = N
             if one is not None and one.left_out:
                 st.caption(one.left_out)
             for run in one.runs if one is not None and one.name != words.THEMSELVES else ():
-                if said := learned_nothing(run.id, run.state, recorded.looks_of(run) if run.looks else [], one.labels_N):
-                    st.warning(said, icon=":material/trending_flat:")
+                with contextlib.suppress(LearnabilityError):  # looks.jsonl damaged: the runs page and `doctor` tell
+                    if said := learned_nothing(run.id, run.state, recorded.looks_of(run) if run.looks else [], one.labels_N):
+                        st.warning(said, icon=":material/trending_flat:")
 
 
 def basis(made: Series) -> list[str]:

@@ -1,9 +1,11 @@
 """Whether a run learned anything: its training accuracy beside that of always naming the largest class."""
 
+import contextlib
 import math
 
 import numpy as np
 
+from learnability.errors import DamagedFile
 from learnability.store.paths import Cache
 from learnability.store.runs import Run, load_looks
 
@@ -34,8 +36,9 @@ def learned_nothing(name: str, state: str, looks: list[dict], labels_N: np.ndarr
 
 def of_runs(cache: Cache, runs: dict[str, Run], labels_N: np.ndarray) -> tuple[str, ...]:
     """`learned_nothing` of each of them by name."""
-    said = (
-        learned_nothing(name, run.state, load_looks(cache, run.data, run.id) if run.looks and not run.problem else [], labels_N)
-        for name, run in runs.items()
-    )
+    said = []
+    for name, run in runs.items():
+        with contextlib.suppress(DamagedFile):  # of looks.jsonl; scores are not made of it, and `doctor` tells
+            looks = load_looks(cache, run.data, run.id) if run.looks and not run.problem else []
+            said.append(learned_nothing(name, run.state, looks, labels_N))
     return tuple(one for one in said if one)
