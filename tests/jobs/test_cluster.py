@@ -105,8 +105,9 @@ def node_of(nodes: list, pid: int):
 
 
 @pytest.mark.parametrize("count", [3, pytest.param(9, marks=pytest.mark.soak)])
-def test_runs_queue_over_two_places_and_are_stopped_and_resumed_there(head, nodes, place, shell, monkeypatch, count):
-    monkeypatch.setenv("FAULT_SECONDS", "0.1")  # longer than it takes Ray to start a place
+def test_runs_queue_over_two_places_and_are_stopped_and_resumed_there(head, nodes, place, shell, monkeypatch, tmp_path, count):
+    monkeypatch.setenv("FAULT_SECONDS", "0.1")
+    monkeypatch.setenv("FAULT_GATE", str(tmp_path / "go"))  # Ray may take longer to start a place than a run takes
     nodes()
     lane = devices.cluster(head.address)
     told = shell("train", *ASKED, "--arch", "steady", "--seeds", str(count), "--queue", "--cluster", head.address)
@@ -121,6 +122,8 @@ def test_runs_queue_over_two_places_and_are_stopped_and_resumed_there(head, node
         assert all(one.device == lane and not one.interrupted for one in states)
         return found({one.name: one for one in states})
 
+    until(lambda: watched(lambda states: max(seen) == 2 and waited), 60)
+    (tmp_path / "go").touch()
     until(lambda: watched(lambda states: states[runs[0]].looks >= 1), 60)
     assert shell("stop", runs[0]) == f"{runs[0]}: asked to stop\n"
     until(lambda: watched(lambda states: states[runs[0]].state == "stopped"), 30)

@@ -46,15 +46,21 @@ def dies():
 
 
 class Step:
-    """Counts steps, and does its misdeed in the one that FAULT_AT names; `steady` does none, and takes its time."""
+    """Counts steps, and does its misdeed in the one that FAULT_AT names; `steady` does none, and takes its time.
+
+    None begins before the file is there that FAULT_GATE names, if it names one.
+    """
 
     def __init__(self, name: str):
         self.misdeed, self.done = globals().get(name, lambda: None), 0
         if name == "missing":  # where it is built, before any step
             self.misdeed()
         self.seconds = float(os.environ.get("FAULT_SECONDS", "0.03")) if name == "steady" else 0.0
+        self.gate = os.environ.get("FAULT_GATE")
 
     def __call__(self) -> None:
+        while self.gate and not os.path.exists(self.gate):
+            time.sleep(0.02)
         time.sleep(self.seconds)
         if self.done == int(os.environ.get("FAULT_AT", "0")):
             self.misdeed()
