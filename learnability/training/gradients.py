@@ -8,56 +8,41 @@ from collections.abc import Sequence
 
 import torch
 from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
 
 LEAST_CHANNELS = 64  # of a dense convolution's input; below it oneDNN is faster
 FEW_PIXELS = 4  # of a depthwise convolution's output
 _COLUMNS = 1 << 26  # bytes of columns made at once
 
 
-class MatrixProducts(TorchFunctionMode):
-    """Within it every `conv2d` that gains by it gets its weight gradient from `weight_gradient`; all else stays as it is."""
-
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        if func is torch.conv2d and not kwargs and gains(*args):
-            if torch.is_autocast_enabled(args[0].device.type):
-                kind = torch.get_autocast_dtype(args[0].device.type)
-                args = (*(None if one is None else one.to(kind) for one in args[:3]), *args[3:])
-            return _Convolution.apply(*args)
-        return func(*args, **(kwargs or {}))
-
-
-def gains(images, weight, bias=None, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1) -> bool:
-    """Whether a convolution is of the kind that is faster this way: from 64 channels on, or depthwise with up to four pixels."""
-    if not weight.requires_grad or isinstance(padding, str) or _pair(dilation) != (1, 1) or images.dim() != 4:
-        return False
+def gains(images: torch.Tensor, weight: torch.Tensor, stride: tuple[int, int], padding: tuple[int, int], groups: int) -> bool:
+    """Whether a convolution, not dilated, is faster this way: one from 64 channels on, or a depthwise one with up to four pixels."""
     if groups == 1:
         return weight.shape[1] >= LEAST_CHANNELS
     depthwise = groups == images.shape[1] == weight.shape[0]
-    return depthwise and _pixels(images, weight, _pair(stride), _pair(padding)) <= FEW_PIXELS
+    return depthwise and _pixels(images, weight, stride, padding) <= FEW_PIXELS
 
 
-class _Convolution(torch.autograd.Function):
-    """conv2d; what its images and its bias get is as ever."""
+class WeightProducts(torch.autograd.Function):
+    """conv2d, not dilated; what its images and its bias get is as ever."""
 
     @staticmethod
-    def forward(ctx, images, weight, bias=None, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1):
+    def forward(ctx, images, weight, bias, stride, padding, groups):
         ctx.save_for_backward(images, weight)
-        ctx.how = *map(_pair, (stride, padding, dilation)), groups
-        return torch.conv2d(images, weight, bias, stride, padding, dilation, groups)
+        ctx.how = stride, padding, groups
+        return torch.conv2d(images, weight, bias, stride, padding, 1, groups)
 
     @staticmethod
     def backward(ctx, upstream):
-        (images, weight), (stride, padding, dilation, groups) = ctx.saved_tensors, ctx.how
+        (images, weight), (stride, padding, groups) = ctx.saved_tensors, ctx.how
         to_images = to_bias = None
         if ctx.needs_input_grad[0]:
             to_images, _, _ = torch.ops.aten.convolution_backward(
-                upstream, images, weight, None, stride, padding, dilation, False, [0, 0], groups, [True, False, False]
+                upstream, images, weight, None, stride, padding, (1, 1), False, [0, 0], groups, [True, False, False]
             )
         if ctx.needs_input_grad[2]:  # asked for a bias, PyTorch would make the gradient of the weights as well
             to_bias = upstream.sum((0, 2, 3))
         to_weight = weight_gradient(images, upstream, weight.shape, stride, padding)
-        return to_images, to_weight, to_bias, None, None, None, None
+        return to_images, to_weight, to_bias, None, None, None
 
 
 def weight_gradient(
@@ -87,11 +72,6 @@ def weight_gradient(
         else:  # each product is rounded, their sum is not
             found += of_part @ part
     return found.to(upstream.dtype).view(filters, h, w, channels).permute(0, 3, 1, 2)
-
-
-def _pair(size: int | tuple[int, ...]) -> tuple[int, int]:
-    """Down and across, of what may be given as one number."""
-    return (size, size) if isinstance(size, int) else tuple(size) * (2 // len(size))
 
 
 def _pixels(images, weight, stride, padding) -> int:

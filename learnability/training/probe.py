@@ -17,7 +17,7 @@ from learnability.training.capture import graph_of
 from learnability.training.devices import out_of_memory, synchronize
 from learnability.training.ways import REFERENCE, Forward, Way, candidates, has_compiler
 
-FORMAT = 1
+FORMAT = 2
 WARM_UP, TIMED = 2, 5  # steps of each way
 HOPELESS = {2: 1.6, 3: 1.3, 4: 1.15}  # turn -> a way this much slower than the best is then timed no further; none in the warm-up
 CHECKED = 32  # images of the numerical check

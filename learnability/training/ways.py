@@ -1,4 +1,4 @@
-"""Ways to run the same update: precision, memory layout, weight gradients, eager or compiled. They differ in time, not in meaning."""
+"""Ways to run the same update: precision, layout, kind of convolution, eager or compiled. They differ in time, not in meaning."""
 
 import contextlib
 import dataclasses
@@ -10,14 +10,14 @@ from torch import nn
 
 from learnability.training.architectures import Network
 from learnability.training.bfloat16 import Rounded
-from learnability.training.gradients import MatrixProducts
+from learnability.training.products import MatrixProducts
 
 
 @dataclasses.dataclass(frozen=True)
 class Way:
     """How a network is run: `fp32` or `bf16` (autocast), `nchw` or `channels_last`, eager or compiled, an update a CUDA graph or not.
 
-    gemm: weight gradients as matrix products (`gradients.py`)
+    gemm: convolutions as matrix products (`products.py`)
     """
 
     precision: str
@@ -37,7 +37,7 @@ class Way:
 
     @contextlib.contextmanager
     def context(self, device: torch.device) -> Iterator[None]:
-        """What is around a forward pass: autocast in bf16, the convolutions of `gradients.py` where the way has them."""
+        """What is around a forward pass: autocast in bf16, the convolutions of `products.py` where the way has them."""
         rounded = contextlib.nullcontext()
         if self.precision == "bf16":  # a graph must not keep old casts
             rounded = torch.autocast(device.type, torch.bfloat16, cache_enabled=device.type != "cuda")
