@@ -1,9 +1,9 @@
 """Several runs at once on one device against one: images a second of all together, recordings on.
 
     python -m bench.concurrent_runs --device cuda --images 50000 --epochs 30
-    python -m bench.concurrent_runs --images 640 --epochs 2            the CPU, where nothing is to be gained
+    python -m bench.concurrent_runs --images 640 --epochs 4            the CPU: each run has its share of the cores
 
-`train_together` with 1, 2, 4 runs of one architecture that differ in seed; what each did after its second epoch counts,
+`train_together` with 1, 2, 4 runs of one architecture that differ in seed; what each did after its first epoch counts,
 when everything is compiled and captured. Runs take turns, as the rows say.
 """
 
@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=devices.usable_cores())
+    parser.add_argument("--precision", default=None, help="default: bf16 or fp32 by name, so that nothing is tried")
     options = parser.parse_args()
     print(conditions(options), "", sep="\n")
     print("| network | " + " | ".join(f"{count} at once, images/s" for count in options.together) + " | most / one | target |")
@@ -55,9 +56,10 @@ def row(cache: Cache, arch: str, options) -> str:
 def speed(cache: Cache, arch: str, count: int, options) -> float:
     """Images a second of all runs together, epochs without commits and first ones left out."""
     shared = {"data": "cifar10", "fingerprint": open_dataset(cache, "cifar10").fingerprint, "arch": arch, "epochs": options.epochs}
-    configs = [RunConfig(**shared, seed=seed, precision=named_precision(options.device)) for seed in range(count)]
+    configs = [RunConfig(**shared, seed=seed, precision=options.precision or named_precision(options.device)) for seed in range(count)]
     total = 0.0
-    for config, outcome in zip(configs, train_together(configs, cache, options.device, options.threads, restart=True), strict=True):
+    threads = max(1, options.threads // count) if options.device == "cpu" else options.threads
+    for config, outcome in zip(configs, train_together(configs, cache, options.device, threads, restart=True), strict=True):
         if not isinstance(outcome, Head):
             raise outcome
         looks = load_looks(cache, "cifar10", config.run_id)[1:]

@@ -21,7 +21,7 @@ PRESETS = {
 DEFAULTS = RunConfig(data="x", fingerprint="0" * 64, arch="resnet20")
 TOLD = "launch-told"
 SCRATCH = "from scratch"
-SIDE_BY_SIDE = "Runs that share the device at a time, in one process: small networks do not fill a GPU. All need memory at once."
+SIDE_BY_SIDE = "Runs at a time, in one process: they share a GPU, or the cores. More images/s in all, a later first run, more memory."
 ARCHS = "Add one of your own in a shell: python -m learnability architectures add timm:NAME"
 
 
@@ -89,10 +89,8 @@ def _choices(name: str) -> None:
     two.selectbox("Precision", PRECISIONS, key="launch-precision", help="auto measures once what is fastest here.")
     one.selectbox("Labels", data.label_versions(name), key="launch-labels")
     two.number_input("Planted noise, %", 0.0, 90.0, 0.0, 1.0, key="launch-noise", help="Wrong labels put in on purpose, to test scores.")
-    choices = jobs.device_choices()
-    st.selectbox("Device", choices, key="launch-device")
-    if any(choice.startswith("cuda") for choice in choices):
-        st.number_input("Side by side", 1, 16, 1, key="launch-together", help=SIDE_BY_SIDE)
+    st.selectbox("Device", jobs.device_choices(), key="launch-device")
+    st.number_input("Side by side", 1, 16, 1, key="launch-together", help=SIDE_BY_SIDE)
 
 
 def _plan(name: str, preset: str) -> Plan:

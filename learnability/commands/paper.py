@@ -35,6 +35,7 @@ def add(commands) -> None:
     own.add_argument("--precision", choices=PRECISIONS, default="auto", help="as for train (default auto)")
     own.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default auto)")
     own.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
+    own.add_argument("--together", type=int, default=1, metavar="R", help="as for train (default 1)")
     own.add_argument("--queue", action="store_true", help="put what is missing into the queue and return; the report comes later")
     own.add_argument("--replicates", type=int, default=REPLICATES, metavar="B", help=f"bootstrap replicates (default {REPLICATES})")
 
@@ -62,6 +63,7 @@ def run(args) -> int:
 def _train(args, cache) -> argparse.Namespace:
     """The arguments of the `train` command that makes the runs."""
     given = ["train", "--cache", str(cache.root), "--data", args.data, "--arch", *args.archs, *_recipe(args), "--device", args.device]
+    given += ["--together", str(args.together)]
     given += ["--threads", str(args.threads)] if args.threads else []
     parser = argparse.ArgumentParser()
     train.add(parser.add_subparsers())

@@ -83,7 +83,7 @@ def add(commands) -> None:
     add_cluster(own)
     own.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
     own.add_argument("--eager", action="store_true", help="nothing compiled, no CUDA graphs: the reference to check against")
-    own.add_argument("--together", type=int, default=1, metavar="R", help="runs side by side (default 1): small networks on a GPU")
+    own.add_argument("--together", type=int, default=1, metavar="R", help="runs side by side (default 1), which share a GPU or the cores")
     own.add_argument("--restart", action="store_true", help="begin again from epoch 0 where a checkpoint is damaged")
     own.add_argument("--queue", action="store_true", help="put the runs into the queue and return: they train in the background")
     own.add_argument("--tracker", choices=("tensorboard", "mlflow"), help="tell every epoch's scalars to it too (not with --queue)")

@@ -18,8 +18,9 @@ from learnability.training.devices import out_of_memory, synchronize
 from learnability.training.ways import REFERENCE, Forward, Way, candidates, has_compiler
 
 FORMAT = 2
-WARM_UP, TIMED = 2, 5  # steps of each way
-HOPELESS = {2: 1.6, 3: 1.3, 4: 1.15}  # turn -> a way this much slower than the best is then timed no further; none in the warm-up
+WARM_UP, TIMED = {"cpu": 1, "cuda": 2, "mps": 2}, 5  # steps of each way; the second captured one holds its capture
+HOPELESS = {1: 1.6, 2: 1.3, 3: 1.15}  # timed steps -> a way this much slower than the best is then timed no further
+ENOUGH_S = 3.0  # a way with two timed steps that took so long is timed no further either: long steps scatter less
 CHECKED = 32  # images of the numerical check
 COMPILE = {"cpu": (60.0, 0.1), "cuda": (40.0, 0.3)}  # seconds that compiling is thought to cost, and the share of a training it saves
 TOLERANCE = {"fp32": 0.5, "bf16": 2.0}  # in units of what rounding images and weights to bfloat16 once does
@@ -76,7 +77,7 @@ def fastest_way(
 def _near(way: Way, trials: list[Trial]) -> bool:
     """Whether the uncompiled way is near enough to the fastest one to be worth compiling."""
     seconds = {trial.way: trial.step_s for trial in trials}
-    return seconds.get(dataclasses.replace(way, compiled=False), 0) <= HOPELESS[WARM_UP] * min(seconds.values(), default=0)
+    return seconds.get(dataclasses.replace(way, compiled=False), 0) <= HOPELESS[1] * min(seconds.values(), default=0)
 
 
 def tried(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, device: torch.device, ways: list[Way], goes_on) -> list[Trial]:
@@ -93,8 +94,8 @@ def tried(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, device
             trials.append(Trial(way, refused=refused))
         else:
             racers.append(_Racer(network, way, images, labels, device))
-    running = list(racers)
-    for turn in range(WARM_UP + TIMED):
+    running, warm_up = list(racers), WARM_UP[device.type]
+    for turn in range(warm_up + TIMED):
         for racer in list(running):
             try:
                 racer.step()
@@ -102,10 +103,13 @@ def tried(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, device
                 trials.append(Trial(racer.way, refused=_reason(racer.way, error)))
                 racers.remove(racer)
                 running.remove(racer)
-        if turn in HOPELESS:
+        timed = turn + 1 - warm_up
+        if timed in HOPELESS:
             best = min((racer.step_s for racer in racers), default=0)
-            running = [racer for racer in running if racer.step_s <= HOPELESS[turn] * best]
-        if turn >= WARM_UP and not goes_on():
+            running = [racer for racer in running if racer.step_s <= HOPELESS[timed] * best]
+        if timed >= 2:
+            running = [racer for racer in running if sum(racer.timed) < ENOUGH_S]
+        if timed >= 1 and not goes_on():
             break
     return trials + [Trial(racer.way, racer.step_s, racer.times[0]) for racer in racers]
 
@@ -165,7 +169,11 @@ class _Racer:
 
     @property
     def step_s(self) -> float:
-        return statistics.median(self.times[WARM_UP:])
+        return statistics.median(self.timed)
+
+    @property
+    def timed(self) -> list[float]:
+        return self.times[WARM_UP[self.device.type] :]
 
     def step(self) -> None:
         start = time.perf_counter()

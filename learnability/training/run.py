@@ -80,8 +80,9 @@ def train_together(
 ) -> list[Head | BaseException]:
     """Trains several runs side by side on one device, each as if it were alone; what came of each, in their order.
 
-    On CUDA every run has a stream of its own, so small networks fill a large device together. Each keeps its own lock,
-    recording and `stop` file; SIGTERM stops all; one that fails leaves the others at work, and its error is its outcome.
+    On CUDA every run has a stream of its own, so small networks fill a large device together; on the CPU each has its
+    share of the cores, which do not wait for one another then. Each keeps its own lock, recording and `stop` file; SIGTERM
+    stops all; one that fails leaves the others at work, and its error is its outcome.
     `progress` makes the function that is told of a run. All need memory at once.
     """
     cache, stop = cache if isinstance(cache, Cache) else Cache.at(cache), stop or Stop()
@@ -97,7 +98,9 @@ def train_together(
             told = progress(config) if progress else None
             try:
                 begins[number] = stack.enter_context(
-                    _ready(config, cache, device, threads, told, stop, restart, policy, own_architectures, eager, pictures)
+                    _ready(
+                        config, cache, device, threads, told, stop, restart, policy, own_architectures, eager, pictures, share=len(configs)
+                    )
                 )
             except LearnabilityError as error:
                 outcomes[number] = error
@@ -140,12 +143,14 @@ def _ready(
     eager,
     pictures,
     ranks: Ranks = Ranks(),
+    share: int = 1,
 ) -> Iterator:
-    """A run that is open and on the device: the function that trains it, once."""
+    """A run that is open and on the device: the function that trains it, once; `share` of them have the cores of a CPU."""
     where = ranks.device(device)
     material = ranks.after_first(lambda: gathered(cache, config))
     stored = ranks.told(lambda: _stored_environment(cache, config))
-    threads = threads or stored.get("threads") or ranks.threads()
+    share = share if where.type == "cpu" else 1
+    threads = threads or stored.get("threads") or max(1, ranks.threads() // share)
     if where.type == "cpu":
         devices.keep_freed_memory()
     if where.type == "cuda":
@@ -162,6 +167,7 @@ def _ready(
                 session.begin(writer)
 
             def begin() -> Head:
+                torch.set_num_threads(threads)  # of the thread that trains; another run may have been made ready since
                 with _ending(writer, config, where), ranks.noticing():
                     return session.run(writer)
 
