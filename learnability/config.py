@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 
 from learnability.errors import ConfigError, InputError
 
@@ -207,6 +208,13 @@ def study(
             for fold in range(folds) if folds else [None]:
                 configs.append(RunConfig(data=data, fingerprint=fingerprint, arch=arch, seed=seed, fold=fold, **own))
     return configs
+
+
+def side_by_side(configs: Iterable[RunConfig]) -> list[RunConfig]:
+    """The same, those of one architecture behind one another: side by side they end at about the same time."""
+    configs = list(configs)
+    archs = list(dict.fromkeys(config.arch for config in configs))
+    return sorted(configs, key=lambda config: archs.index(config.arch))
 
 
 FLAGS = ("epochs", "subset", "record", "labels", "precision", "augment", "batch_size", "lr", "weight_decay", "schedule", "folds", "start")

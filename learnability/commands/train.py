@@ -9,7 +9,7 @@ from learnability import jobs
 from learnability.commands import architectures as own_architectures
 from learnability.commands import several
 from learnability.commands.arguments import Bar, add_cluster, cache_of, command, device_of, print_json
-from learnability.config import AUGMENTS, HEADS, PRECISIONS, RECORD_MODES, SCHEDULES, RunConfig, planted_name, study
+from learnability.config import AUGMENTS, HEADS, PRECISIONS, RECORD_MODES, SCHEDULES, RunConfig, planted_name, side_by_side, study
 from learnability.errors import ConfigError, TrainingError
 from learnability.store.datasets import ensure_labels, open_dataset
 from learnability.store.features import declare, feature_sets
@@ -117,6 +117,7 @@ def run(args) -> int:
     if ranks is not None and not ranks.first:
         return several.follow(ranks, cache, stop=stop, **given)
     configs, outcomes = configs_of(args, cache), []
+    configs = side_by_side(configs) if args.together > 1 else configs
     tracker = Tracker(args.tracker, cache) if args.tracker else None
     with several.leading(ranks, cache, args.device), contextlib.closing(tracker) if tracker else contextlib.nullcontext():
         for first in range(0, len(configs), args.together):

@@ -8,7 +8,7 @@ import sqlite3
 import time
 from collections.abc import Iterable
 
-from learnability.config import RunConfig
+from learnability.config import RunConfig, side_by_side
 from learnability.errors import InputError, LearnabilityError, Locked, NotFound
 from learnability.jobs import devices, disk, queue, starts
 from learnability.jobs.derivation import ENDS, alive_or_in_hand
@@ -27,12 +27,12 @@ PREPARE_OPTIONS = ("name", "size", "fit", "limit", "test", "image_column", "labe
 def launch(
     cache: Cache, configs: Iterable[RunConfig], device: str = "auto", threads: int | None = None, together: int = 1
 ) -> list[tuple[str, bool]]:
-    """Puts runs into the queue and sees to a worker: (run id, whether it is new) of each config, in order.
+    """Puts runs into the queue and sees to a worker: (run id, whether it is new) of each config, in the order they begin.
 
     A config that has its run already is named, not started again. Label versions that can be planted are made.
-    `together` of them share the device at a time, in one process: small networks on a GPU. All need memory at once.
+    `together` of them share the device at a time, in one process, architecture by architecture. All need memory at once.
     """
-    configs, lane = list(configs), devices.lane(device)
+    configs, lane = side_by_side(configs) if together > 1 else list(configs), devices.lane(device)
     if together < 1 or (together > 1 and (devices.on_cluster(lane) or any(config.devices != 1 for config in configs))):
         raise InputError(
             f"{together} runs side by side on {lane}: expected 1, or more of them on one device of this machine. Launch them one by one."

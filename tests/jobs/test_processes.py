@@ -107,7 +107,7 @@ def names(processes) -> list[str]:
 
 def test_a_family_is_found_by_session_and_token_and_ended_to_the_last(tmp_path):
     token = f"test-{os.getpid()}-{time.time_ns()}"
-    script = "sleep 61 & (setsid sleep 62 &) ; env -u LEARNABILITY_JOB sleep 63 & wait"
+    script = "sleep 61 & (setsid sleep 62 &) ; env -u LEARNABILITY_JOB sleep 63 & wait; while :; do :; done"  # never ends by itself
     leader = subprocess.Popen(["bash", "-c", script], start_new_session=True, env={**os.environ, TOKEN: token})
     process = Process.of(leader.pid)
     settled = ["bash", "sleep", "sleep", "sleep"]  # no shell on its way is among them

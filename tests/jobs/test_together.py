@@ -32,6 +32,19 @@ def test_as_many_as_asked_share_a_process_and_the_next_waits_for_both(place):
     until(lambda: not started_for(place.cache))
 
 
+def test_those_of_one_architecture_begin_together(place):
+    """One of each network first, as a study is asked for: a group of unlike ones would wait for its slowest."""
+    place.as_worker()
+    configs = [place.config(arch, seed) for seed in range(2) for arch in ("steady", "chatty")]
+    assert [run_id.rsplit("-", 1)[0] for run_id in launched(place, *configs)] == ["steady-s0", "steady-s1", "chatty-s0", "chatty-s1"]
+    assert [run_id.rsplit("-", 1)[0] for run_id in launched(place, *configs, together=1)] == [
+        "steady-s0",
+        "chatty-s0",
+        "steady-s1",
+        "chatty-s1",
+    ]
+
+
 def test_one_is_stopped_and_resumed_and_the_other_goes_on(place):
     first, second = launched(place, *(place.config(seed=seed, **LONG) for seed in range(2)))
     until(lambda: load_run(place.cache, "digits", second).looks)
