@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 from unittest.mock import patch
 
-from bench.epoch_time import DATA, TARGETS, conditions
+from bench.epoch_time import TARGETS, conditions
+from bench.loops import DATA
 from bench.recording_overhead import Stopwatch
 from learnability.config import RunConfig
 from learnability.prepare import prepare

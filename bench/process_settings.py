@@ -14,7 +14,8 @@ import subprocess
 import sys
 import time
 
-from bench.epoch_time import BATCH, TARGETS, conditions
+from bench.epoch_time import TARGETS, conditions
+from bench.loops import BATCH
 from learnability.training import SPIN
 
 SETTINGS = {"as it comes": (False, None), "kept": (True, None), "waiting": (False, SPIN), "kept, waiting": (True, SPIN)}
@@ -65,7 +66,7 @@ def measured(arch: str, kept: bool, options) -> float:
     """Images a second of some steps after two of warm-up."""
     import torch
 
-    from bench.epoch_time import cifar, our_loop
+    from bench.loops import cifar, our_loop
     from learnability.training import devices
     from learnability.training.ways import Way
 

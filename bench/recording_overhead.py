@@ -11,7 +11,8 @@ import argparse
 import statistics
 import time
 
-from bench.epoch_time import BATCH, TARGETS, WARM_UP, cifar, conditions, our_loop, probed
+from bench.epoch_time import TARGETS, WARM_UP, conditions, probed
+from bench.loops import BATCH, cifar, our_loop
 from learnability.training import devices
 from learnability.training.recorder import Recorder
 

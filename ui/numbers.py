@@ -7,6 +7,7 @@ import streamlit as st
 
 from learnability import agreement
 from learnability.charts import reliability
+from learnability.metrics import MIXED
 from ui import scored, trust, words
 from ui.series import Series, joined
 
@@ -119,9 +120,10 @@ def draw(told: Numbers, made: Series, b: Series) -> None:
         help="How far both put the samples in the same order; ties count as mid-ranks.",
     )
     three.metric("Samples n", f"{told.N:,}", help="Samples that both sides have seen.")
-    for said in (told.plain["pearson"].reason,):
-        if said:
-            st.caption(f"No correlation: {said}.")
+    if said := told.plain["pearson"].reason:
+        st.caption(f"No correlation: {said}.")
+    if "forgetting_events" in (made.metric, b.metric):
+        st.caption(MIXED)
     st.markdown(_ceiling(told, made, b))
     if (rows := _dots(told, made, b)) is not None:
         st.plotly_chart(

@@ -8,13 +8,14 @@ ranking      score -> rows easiest or hardest first, ties broken the same way ev
 """
 
 from learnability.metrics.consensus import most_frequent_wrong
-from learnability.metrics.forgetting import NEVER, forgetting_events, unforgettable
+from learnability.metrics.forgetting import MIXED, NEVER, forgetting_events, unforgettable
 from learnability.metrics.ranking import ranking, tie_sizes
 from learnability.metrics.table import FIRST, METRICS, Metric, available, score_all
 
 __all__ = [
     "FIRST",
     "METRICS",
+    "MIXED",
     "NEVER",
     "Metric",
     "available",

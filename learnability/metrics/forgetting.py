@@ -7,6 +7,10 @@ import numpy as np
 from learnability.errors import InputError
 
 NEVER = ("separate", "E", "inf", "zero")
+MIXED = (
+    "Samples that were never learned have 0 forgetting events, like those that were never forgotten: a correlation of the counts mixes the "
+    "hardest with the easiest. Learnability tells them apart."
+)
 
 
 def forgetting_events(scores: Mapping[str, np.ndarray], E: int, never: str = "separate") -> np.ndarray:

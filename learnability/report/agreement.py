@@ -26,7 +26,7 @@ from learnability.agreement import (
     within_class_correlation,
 )
 from learnability.errors import InputError
-from learnability.metrics import METRICS
+from learnability.metrics import METRICS, MIXED
 from learnability.store.runs import Run
 from learnability.store.scores import ScoreTable
 
@@ -44,6 +44,7 @@ def measured(found: ScoreTable, replicates: int = REPLICATES, allow: Iterable[st
         raise InputError(f"metric {found.metric!r} has no easy end, so its order cannot agree. Choose another, for example learnability.")
     found, notes = (found, ()) if "looks" in allow else furthest(found)
     notes += check_comparable([_origin(name, found) for name in found.columns], allow)
+    notes += (MIXED,) if found.metric == "forgetting_events" else ()
     score_RN = np.stack([oriented(score_N, metric.easy_is) for score_N in whole_steps(found)])
     groups = grouped(found)
     agreements = {kind: agree(score_RN, groups, kind, replicates=replicates, rng=np.random.default_rng(0)) for kind in KINDS}

@@ -10,6 +10,7 @@ from scipy import stats
 from learnability.__main__ import main, parser
 from learnability.agreement import agree
 from learnability.errors import InputError
+from learnability.metrics import MIXED
 from learnability.report.agreement import measured
 from learnability.store.scores import load_scores, recipes
 from tests.ui import made_cache
@@ -49,6 +50,11 @@ def test_runs_that_came_less_far_are_left_out_and_named(own_many, capsys):  # no
     allowed = of(own_many, allow=["looks"])
     assert any("number of looks: " in note for note in allowed["notes"])
     assert [own["seeds"] for own in allowed["agreement"]["pearson"]["reliabilities"]] == [2, 2, 2]
+
+
+def test_counts_of_forgetting_say_what_they_mix(own_many, capsys):  # noqa: F811
+    assert MIXED in of(own_many, "forgetting_events")["notes"] and MIXED not in of(own_many)["notes"]
+    assert f"note: {MIXED}" in said(capsys, own_many, "--metric", "forgetting_events")
 
 
 def test_recipes_of_one_architecture_are_groups_of_their_own(own_many, capsys):  # noqa: F811
