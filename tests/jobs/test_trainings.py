@@ -133,10 +133,10 @@ def test_run_and_worker_killed_together_are_offered_as_interrupted(place, twin):
     assert jobs.status(place.cache).interrupted == ()
 
 
-@pytest.mark.parametrize("cycles", [5, pytest.param(200, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("cycles", [3, pytest.param(200, marks=pytest.mark.soak)])
 def test_stop_and_resume_leave_no_process_behind_and_no_descriptor_open(place, twin, cycles):
     own = psutil.Process()
-    before, run_id = None, place.launch(place.config(epochs=LONG["epochs"] if cycles == 5 else 20 * cycles))
+    before, run_id = None, place.launch(place.config(epochs=LONG["epochs"] if cycles == 3 else 20 * cycles))
     for cycle in range(cycles):
         trainer = place.trainer(run_id)
         until(lambda: place.state(run_id).phase == "train" or place.state(run_id).state == "done")
@@ -154,7 +154,7 @@ def test_stop_and_resume_leave_no_process_behind_and_no_descriptor_open(place, t
         assert jobs.resume(place.cache, "digits", run_id)
     place.until(run_id, "done", seconds=2000)
     assert own.num_fds() <= before
-    if cycles == 5:
+    if cycles == 3:
         assert place.recording(run_id) == twin
     until(lambda: not started_for(place.cache))
 

@@ -147,13 +147,14 @@ def asking_after_an_epoch(stop: Stop):
     return lambda done, _total, **_more: stop.ask() if done >= 40 else None
 
 
-def test_a_run_stopped_and_resumed_keeps_them_and_records_the_bytes_of_its_twin(tmp_path, monkeypatch):
+@pytest.mark.parametrize("arch", ["mobilenet", "vgg16"])  # depthwise gradients, Winograd's algorithm
+def test_a_run_stopped_and_resumed_keeps_them_and_records_the_bytes_of_its_twin(tmp_path, monkeypatch, arch):
     chosen = [Way("fp32", "channels_last", gemm=True)]
     monkeypatch.setattr(session, "fastest_way", lambda *given, **more: chosen[0])
     recordings = []
     for name in ("stopped", "untouched"):
         toy, stop = make_toy(tmp_path / name, N=40, T=8), Stop()
-        config = toy.config(arch="mobilenet", precision="auto", epochs=3)
+        config = toy.config(arch=arch, precision="auto", epochs=3)
         if name == "stopped":
             head = train(config, toy.cache, "cpu", threads=1, stop=stop, progress=asking_after_an_epoch(stop))
             assert head.state == "stopped" and 1 <= head.looks < 3
