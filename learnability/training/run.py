@@ -167,7 +167,8 @@ def _ready(
                 session.begin(writer)
 
             def begin() -> Head:
-                torch.set_num_threads(threads)  # of the thread that trains; another run may have been made ready since
+                torch.get_num_threads()  # the first call of a thread takes the number of the run that was made ready last
+                torch.set_num_threads(threads)
                 with _ending(writer, config, where), ranks.noticing():
                     return session.run(writer)
 

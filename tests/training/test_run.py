@@ -16,7 +16,7 @@ from learnability.recording import SIGNALS
 from learnability.store.locks import hold, run_lock
 from learnability.store.runs import create_run, load_array, load_features, load_looks, load_recording, load_run, read_progress
 from learnability.store.scores import load_run_scores
-from learnability.training import CommitPolicy, Stop, images, session, train, train_together
+from learnability.training import CommitPolicy, Stop, devices, images, session, train, train_together
 from tests.training.toy import OWN, make_toy
 
 OFTEN = CommitPolicy(signals_s=0, scores_s=0, checkpoint_s=0, share=1, poll_s=0, tell_s=0)
@@ -335,6 +335,30 @@ def test_runs_side_by_side_record_what_each_records_alone(toy):
         for name in SIGNALS:
             assert recorded(toy, config).signals[name].tobytes() == alone[config.run_id].signals[name].tobytes()
     assert train_together(configs, toy.cache, "cpu", own_architectures=OWN) == heads, "what is done is left alone"
+
+
+def test_runs_side_by_side_share_the_cores(toy, monkeypatch):
+    """The one that began alone with one thread keeps it, though the other is made ready after it."""
+    monkeypatch.setattr(devices, "usable_cores", lambda: 4)
+    began, new, stop, used = toy.config(epochs=3), toy.config(seed=1), Stop(), {}
+    train(
+        began,
+        toy.cache,
+        "cpu",
+        threads=1,
+        policy=OFTEN,
+        own_architectures=OWN,
+        stop=stop,
+        progress=lambda done, _all, **_: done and stop.ask(),
+    )
+
+    def watched(config):
+        return lambda done, _all, **_more: used.setdefault(config.run_id, set()).add(torch.get_num_threads()) if done else None
+
+    heads = train_together([began, new], toy.cache, "cpu", policy=OFTEN, own_architectures=OWN, progress=watched)
+    assert [head.state for head in heads] == ["done"] * 2
+    told = [json.loads((folder(toy, config) / "environment.json").read_text())["threads"] for config in (began, new)]
+    assert told == [1, 2] and used == {began.run_id: {1}, new.run_id: {2}}
 
 
 def test_of_runs_side_by_side_one_fails_one_is_stopped_and_the_others_end(toy):
