@@ -28,9 +28,10 @@ soak: venv-dev
 DATA ?= digits
 EPOCHS ?= 10
 SEEDS ?= 3
+TOGETHER ?= 3
 paper: venv
 	@test "$(DATA)" != digits || $(BIN)/python -m learnability prepare digits --if-missing
-	$(BIN)/python -m learnability paper --data $(DATA) --epochs $(EPOCHS) --seeds $(SEEDS) --together $(SEEDS) --out cache/paper-$(DATA).html
+	$(BIN)/python -m learnability paper --data $(DATA) --epochs $(EPOCHS) --seeds $(SEEDS) --together $(TOGETHER) --out cache/paper-$(DATA).html
 
 bench: venv-dev
 	@for name in metrics_time prepare_time epoch_time recording_overhead recorder_overhead commit_cost process_settings dashboard_time; do \

@@ -46,7 +46,8 @@ def main() -> None:
         total = 0.0
         for first in range(0, len(configs), options.together):
             part, start = configs[first : first + options.together], time.perf_counter()
-            for outcome in train_together(part, cache, options.device, options.threads):
+            threads = max(1, options.threads // len(part)) if options.device == "cpu" else options.threads
+            for outcome in train_together(part, cache, options.device, threads):
                 if not isinstance(outcome, Head):
                     raise outcome
             seconds = time.perf_counter() - start

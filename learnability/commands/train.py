@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 
 from learnability import jobs
 from learnability.commands import architectures as own_architectures
@@ -81,7 +82,7 @@ def add(commands) -> None:
     own.add_argument("--backbone", metavar="ARCH", help="of which architecture FILE.safetensors is, where the file does not say")
     own.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default auto)")
     add_cluster(own)
-    own.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
+    own.add_argument("--threads", type=int, help="CPU threads (default: all cores; side by side each run its share)")
     own.add_argument("--eager", action="store_true", help="nothing compiled, no CUDA graphs: the reference to check against")
     own.add_argument("--together", type=int, default=1, metavar="R", help="runs side by side (default 1), which share a GPU or the cores")
     own.add_argument("--restart", action="store_true", help="begin again from epoch 0 where a checkpoint is damaged")
@@ -124,8 +125,9 @@ def run(args) -> int:
             part = [config for config in configs[first : first + args.together] if not _done_before(cache, config, outcomes)]
             place = f"[{first + len(part)}/{len(configs)}]"
             if len(part) > 1:
-                print(f"{place} side by side: {', '.join(config.run_id for config in part)}; see runs --watch", file=sys.stderr)
-                heads = train_together(part, cache, stop=stop, **given)
+                print(f"{place} side by side: {', '.join(config.run_id for config in part)}", file=sys.stderr)
+                with _one_bar(place, len(part)) as progress:
+                    heads = train_together(part, cache, stop=stop, progress=progress, **given)
             else:
                 for config in part:
                     several.lead(ranks, config)
@@ -166,6 +168,25 @@ def _with_bar(train, config: RunConfig, place: str, tracker, **given):
 
     try:
         return train(config, progress=progress, **given)
+    finally:
+        bar.close()
+
+
+@contextlib.contextmanager
+def _one_bar(place: str, count: int):
+    """One bar for runs side by side: the images of all of them."""
+    bar, lock, images = Bar(f"{place} {count} runs", "image"), threading.Lock(), {}
+
+    def progress(config: RunConfig):
+        def told(done: int, total: int, **_shown) -> None:
+            with lock:
+                images[config.run_id] = done, total
+                bar(*map(sum, zip(*images.values(), strict=True)))
+
+        return told
+
+    try:
+        yield progress
     finally:
         bar.close()
 

@@ -32,7 +32,7 @@ def add(commands) -> None:
     own.add_argument("data", metavar="DATA", help="the data set")
     own.add_argument("runs", nargs="+", metavar="RUN", help="run ids")
     own.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default auto)")
-    own.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
+    own.add_argument("--threads", type=int, help="CPU threads (default: all cores; side by side each run its share)")
     own.add_argument("--together", action="store_true", help="side by side instead of one after the other")
     own.add_argument("--restart", action="store_true", help="begin again from epoch 0 where a checkpoint is damaged")
     own.add_argument("--scheduled", action="store_true", help="another scheduler gave the device: do not wait for its other users here")

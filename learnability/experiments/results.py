@@ -19,7 +19,7 @@ from learnability.errors import LearnabilityError
 from learnability.experiments.found import Experiment, orders_metadata
 from learnability.store.files import read_json
 from learnability.store.paths import Cache
-from learnability.store.runs import Run, load_looks
+from learnability.store.runs import Run, device_seconds, load_looks
 
 TARGET = 0.95  # of the last accuracy of ordinary training: what `time to accuracy` is measured to, unless named
 
@@ -212,7 +212,7 @@ def _arm(cache: Cache, arm: str, own: dict[int, Run], E: int) -> ArmResult:
             looks = []
         found = [math.nan if look.get("test_accuracy") is None else look["test_accuracy"] for look in looks[:E]]
         accuracy_SE[row, : len(found)] = found
-        seconds += sum(look.get("seconds") or 0.0 for look in looks)
+        seconds += device_seconds(looks)
         if run.state in ("failed", "damaged"):
             failed.append(run.id)
     return ArmResult(arm=arm, seeds=tuple(own), accuracy_SE=accuracy_SE, seconds=seconds, failed=tuple(failed))

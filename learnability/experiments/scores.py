@@ -8,7 +8,7 @@ import numpy as np
 from learnability.errors import InputError, LearnabilityError, NotFound
 from learnability.metrics import METRICS
 from learnability.store.paths import Cache
-from learnability.store.runs import Run, load_looks, load_runs
+from learnability.store.runs import Run, device_seconds, load_looks, load_runs
 from learnability.store.scores import load_run_scores
 
 
@@ -95,6 +95,6 @@ def load(cache: Cache, id: str, runs: Iterable[Run], metric: str, ids_n: np.ndar
 
 def _seconds(cache: Cache, run: Run) -> float:
     try:
-        return sum(look.get("seconds") or 0.0 for look in load_looks(cache, run.data, run.id))
+        return device_seconds(load_looks(cache, run.data, run.id))
     except LearnabilityError:
         return 0.0

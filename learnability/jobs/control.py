@@ -30,7 +30,7 @@ def launch(
     """Puts runs into the queue and sees to a worker: (run id, whether it is new) of each config, in the order they begin.
 
     A config that has its run already is named, not started again. Label versions that can be planted are made.
-    `together` of them share the device at a time, in one process, architecture by architecture. All need memory at once.
+    `together` of them share the device at a time, in one process, in the order of their architectures. All need memory at once.
     """
     configs, lane = side_by_side(configs) if together > 1 else list(configs), devices.lane(device)
     if together < 1 or (together > 1 and (devices.on_cluster(lane) or any(config.devices != 1 for config in configs))):

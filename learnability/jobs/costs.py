@@ -13,7 +13,7 @@ from learnability.jobs import devices, disk, queue
 from learnability.metrics import METRICS
 from learnability.store.files import read_json
 from learnability.store.paths import Cache
-from learnability.store.runs import load_config, load_looks, load_runs
+from learnability.store.runs import device_seconds, load_config, load_looks, load_runs
 
 START_S = 8.0  # a trainer's imports, data and network
 EVAL_SHARE = 0.33  # of an epoch, for the pass after it that record="eval" makes
@@ -160,7 +160,7 @@ def _run_speed(root: str, data: str, run_id: str, looks: int, lane: str) -> _Run
         environment = read_json(cache.run_folder(data, run_id) / "environment.json")
         if not devices.on_cluster(lane) and not _same_device(environment, lane):
             return None
-        seconds = [look["seconds"] for look in load_looks(cache, data, run_id)[:looks] if look.get("seconds")]
+        seconds = [device_seconds([look]) for look in load_looks(cache, data, run_id)[:looks] if look.get("seconds")]
         config = load_config(cache, data, run_id)
         told, rows = info(cache, data, config.fingerprint), rows_of(cache, config)
     except (LearnabilityError, KeyError, ValueError, AttributeError):

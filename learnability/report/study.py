@@ -18,7 +18,7 @@ from learnability.store.chance import of_runs
 from learnability.store.datasets import open_dataset
 from learnability.store.files import read_json
 from learnability.store.paths import Cache
-from learnability.store.runs import Run, load_looks, load_runs
+from learnability.store.runs import Run, device_seconds, load_looks, load_runs
 from learnability.store.scores import ScoreTable, is_trial, load_scores, load_seed_scores, recipes, scored_looks
 
 
@@ -81,9 +81,8 @@ class Study:
         return found
 
     def minutes(self) -> float:
-        """Training time of all runs together, by their own clocks."""
-        looks = (look for unit in self.units for run in unit for look in load_looks(self.cache, run.data, run.id))
-        return sum(look.get("seconds") or 0.0 for look in looks) / 60
+        """How long a device was at work for all runs together, by their own clocks."""
+        return device_seconds(look for unit in self.units for run in unit for look in load_looks(self.cache, run.data, run.id)) / 60
 
     def learned_nothing(self) -> tuple[str, ...]:
         """What to say of runs that are no better than chance."""

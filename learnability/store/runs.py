@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import zlib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -245,9 +246,15 @@ def load_trajectory(cache: Cache, data: str, run_id: str, sample_id: int) -> dic
 
 
 def load_looks(cache: Cache, data: str, run_id: str) -> list[dict]:
-    """One dict a committed look: epoch, step, loss, accuracy, test_accuracy, seconds, images_per_second, clamped."""
+    """One dict a committed look: epoch, step, loss, accuracy, test_accuracy, seconds, images_per_second, clamped, and
+    side_by_side, how many runs had the device, where it was more than one."""
     folder = cache.run_folder(data, run_id)
     return _stable(folder, lambda head: _looks(folder, head))
+
+
+def device_seconds(looks: Iterable[Mapping]) -> float:
+    """How long a device was at work for these looks: where runs were side by side, a run's part of the time that passed."""
+    return sum((look.get("seconds") or 0.0) / look.get("side_by_side", 1) for look in looks)
 
 
 def read_progress(cache: Cache, data: str, run_id: str) -> dict | None:

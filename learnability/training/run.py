@@ -78,7 +78,7 @@ def train_together(
     eager: bool = False,
     pictures: Callable[[Dataset], Pictures] | None = None,
 ) -> list[Head | BaseException]:
-    """Trains several runs side by side on one device, each as if it were alone; what came of each, in their order.
+    """Trains several runs side by side on one device, each as alone with its threads; what came of each, in their order.
 
     On CUDA every run has a stream of its own, so small networks fill a large device together; on the CPU each has its
     share of the cores, which do not wait for one another then. Each keeps its own lock, recording and `stop` file; SIGTERM
@@ -88,20 +88,17 @@ def train_together(
     cache, stop = cache if isinstance(cache, Cache) else Cache.at(cache), stop or Stop()
     if shared := [config.run_id for config in configs if config.devices > 1]:
         raise ConfigError(f"{shared[0]} side by side with others: expected runs on one device. Train it by itself.")
-    outcomes: dict[int, Head | BaseException] = {}
+    found = [_done(cache, config, restart) for config in configs]
+    outcomes: dict[int, Head | BaseException] = {number: head for number, head in enumerate(found) if head is not None}
+    share, more = len(configs) - len(outcomes), (stop, restart, policy, own_architectures, eager, pictures)
     with contextlib.ExitStack() as stack:
         begins = {}
         for number, config in enumerate(configs):
-            if (done := _done(cache, config, restart)) is not None:
-                outcomes[number] = done
+            if number in outcomes:
                 continue
             told = progress(config) if progress else None
             try:
-                begins[number] = stack.enter_context(
-                    _ready(
-                        config, cache, device, threads, told, stop, restart, policy, own_architectures, eager, pictures, share=len(configs)
-                    )
-                )
+                begins[number] = stack.enter_context(_ready(config, cache, device, threads, told, *more, share=share))
             except LearnabilityError as error:
                 outcomes[number] = error
 
@@ -145,12 +142,12 @@ def _ready(
     ranks: Ranks = Ranks(),
     share: int = 1,
 ) -> Iterator:
-    """A run that is open and on the device: the function that trains it, once; `share` of them have the cores of a CPU."""
+    """A run that is open and on the device, which `share` of them have: the function that trains it, once."""
     where = ranks.device(device)
     material = ranks.after_first(lambda: gathered(cache, config))
     stored = ranks.told(lambda: _stored_environment(cache, config))
-    share = share if where.type == "cpu" else 1
-    threads = threads or stored.get("threads") or max(1, ranks.threads() // share)
+    cores = ranks.threads() // share if where.type == "cpu" else ranks.threads()
+    threads = threads or stored.get("threads") or max(1, cores)
     if where.type == "cpu":
         devices.keep_freed_memory()
     if where.type == "cuda":
@@ -161,6 +158,7 @@ def _ready(
             session = HeadSession(config, cache, *given, pictures, own_of(cache, own_architectures))
         else:
             session = ranks.after_first(lambda: _on_images(config, own_of(cache, own_architectures), ranks, *given))
+            session.side_by_side = share
         environment = session.settle(stored, threads, cache.probes)
         with _opened(cache, config, material, environment, restart, ranks) as writer:
             with _ending(writer, config, where), ranks.noticing():

@@ -66,6 +66,7 @@ class Session:
         self.epoch_steps = math.ceil(len(self.trained_rows) / config.batch_size)
         self.passed_rows = np.arange(len(material.ids_N)) if config.record == "eval" else np.flatnonzero(~material.trained_N)
         self.eval_batch = EVAL_BATCH.get(device.type, 256)
+        self.side_by_side = 1  # runs on the device, this one among them
         self.drawn: tuple[int, tuple] | None = None
         self.last_accuracy: float | None = None
 
@@ -201,6 +202,8 @@ class Session:
             "images_per_second": round(len(self.trained_rows) / (trained - start), 1),
             "clamped": look.clamped,
         }
+        if self.side_by_side > 1:
+            line["side_by_side"] = self.side_by_side
         return look.signals, line, snapshot(self.network, self.optimizer)
 
     @contextlib.contextmanager

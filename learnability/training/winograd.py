@@ -58,13 +58,15 @@ class Winograd(torch.autograd.Function):
         ctx.padding = padding
         grid = _grid(images, padding)
         matrices, filters = _matrices(grid.m), _filters(weight, grid).permute(1, 2, 0)
-        made_BHWO = images.new_empty((len(images), grid.height, grid.width, len(weight)))
+        shape = len(images), len(weight), grid.height, grid.width
+        made = torch.empty(shape, dtype=images.dtype, memory_format=torch.channels_last)  # no view: what follows may work in place
+        made_BHWO = made.permute(0, 2, 3, 1)
         for part in _parts(images, weight, grid):
             products = torch.bmm(_tiles(images[part], grid, padding), filters)
             _put(_each(matrices.of_outputs, products.transpose(0, 1)), made_BHWO[part], grid)
         if bias is not None:
             made_BHWO += bias
-        return made_BHWO.permute(0, 3, 1, 2)
+        return made
 
     @staticmethod
     def backward(ctx, upstream):
@@ -160,7 +162,7 @@ def _each(matrix: torch.Tensor, stacks: torch.Tensor) -> torch.Tensor:
 
 @functools.cache
 def _matrices(m: int) -> Matrices:
-    """Section 4.1 of the paper, its points 0, 1, -1 (m = 2) and 0, 1, -1, 2, -2 (m = 4)."""
+    """Sections 4.1 and 4.3 of the paper, with the points 0, 1, -1 (m = 2) and 0, 1, -1, 2, -2 (m = 4)."""
     of_tiles, of_filters, of_outputs = {
         2: (
             [[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]],

@@ -77,6 +77,7 @@ def test_duplicate_of_what_the_form_cannot_say_asks_for_all_of_it(no_run, open_p
 
 def test_runs_side_by_side_come_to_the_queue_as_chosen(no_run, open_page, monkeypatch):
     asked = []
+    monkeypatch.setattr(jobs, "device_choices", lambda: ["cpu"])
     monkeypatch.setattr(jobs, "launch", lambda _cache, configs, device, together: asked.append((device, together)) or [])
     app = opened(open_page)
     app.sidebar.number_input(key="launch-together").set_value(3).run()

@@ -156,6 +156,7 @@ def test_matrix_products_have_to_gain_something(tmp_path, eager_only, one_thread
 
 def test_a_slow_start_is_held_against_no_way(one_thread, monkeypatch):
     """The second update of a captured way holds its capture, the first of a compiled one its compilation."""
+    assert probe.WARM_UP["cuda"] == 2
     monkeypatch.setattr(probe, "WARM_UP", {"cpu": 2})
     seconds = {CHANNELS_LAST: [1.0] * 7, GEMM: [90.0, 90.0] + [0.5] * 5}
     monkeypatch.setattr(probe._Racer, "step", lambda self: self.times.append(seconds[self.way][len(self.times)]))

@@ -358,6 +358,7 @@ def test_runs_side_by_side_share_the_cores(toy, monkeypatch):
     heads = train_together([began, new], toy.cache, "cpu", policy=OFTEN, own_architectures=OWN, progress=watched)
     assert [head.state for head in heads] == ["done"] * 2
     told = [json.loads((folder(toy, config) / "environment.json").read_text())["threads"] for config in (began, new)]
+    assert [look["side_by_side"] for look in load_looks(toy.cache, toy.name, new.run_id)] == [2] * new.epochs
     assert told == [1, 2] and used == {began.run_id: {1}, new.run_id: {2}}
 
 

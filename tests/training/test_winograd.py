@@ -1,11 +1,15 @@
 """Winograd's algorithm: convolutions of every size, against those of float64."""
 
+import contextlib
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from learnability.training import winograd
+from learnability.training.products import MatrixProducts
 from learnability.training.winograd import Winograd, gains
 
 
@@ -49,17 +53,34 @@ def test_it_is_as_exact_as_the_module_says(width):
 
 
 def test_what_lies_in_memory_as_channels_last_stays_so():
-    images = torch.randn(2, 64, 8, 8).contiguous(memory_format=torch.channels_last)
-    weight = torch.randn(64, 64, 3, 3).contiguous(memory_format=torch.channels_last)
-    found = numbers(images, weight, torch.zeros(64), lambda *tensors: Winograd.apply(*tensors, (1, 1)))
-    assert all(one.is_contiguous(memory_format=torch.channels_last) for one in found[:3])
+    images = torch.randn(2, 64, 8, 8).contiguous(memory_format=torch.channels_last).requires_grad_()
+    weight = torch.randn(64, 64, 3, 3).contiguous(memory_format=torch.channels_last).requires_grad_()
+    out = Winograd.apply(images, weight, None, (1, 1))
+    found = [out, *torch.autograd.grad(out.sin().sum(), (images, weight))]
+    assert all(one.is_contiguous(memory_format=torch.channels_last) for one in found)
 
 
-def test_only_what_is_asked_for_is_made():
-    images, weight = torch.randn(2, 4, 8, 8), torch.randn(4, 4, 3, 3)
-    for images_too in (True, False):
+def test_what_follows_may_work_in_place():
+    network = nn.Sequential(nn.Conv2d(64, 64, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(64, 64, 3, padding=1)).train()
+    images, found = torch.randn(2, 64, 8, 8), []
+    for mode in (MatrixProducts(), contextlib.nullcontext()):
+        network.zero_grad()
+        with mode:
+            out = network(images)
+        out.sin().sum().backward()
+        found.append([out.detach(), *(parameter.grad for parameter in network.parameters())])
+    assert all(torch.allclose(a, b, rtol=1e-3, atol=1e-3) for a, b in zip(*found, strict=True))
+
+
+def test_only_what_is_asked_for_is_made(monkeypatch):
+    images, weight, made = torch.randn(2, 4, 8, 8), torch.randn(4, 4, 3, 3), []
+    for name in ("_tiles", "_summed"):
+        monkeypatch.setattr(winograd, name, lambda *given, name=name, work=getattr(winograd, name): made.append(name) or work(*given))
+    for images_too, expected in ((True, ["_tiles", "_summed"]), (False, ["_tiles", "_tiles"])):
+        made.clear()
         tensors = images.clone().requires_grad_(images_too), weight.clone().requires_grad_(not images_too)
         Winograd.apply(*tensors, None, (1, 1)).sum().backward()
+        assert made == expected, "tiles of the forward pass first"
         assert [tensor.grad is not None for tensor in tensors] == [images_too, not images_too]
 
 
