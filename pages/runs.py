@@ -42,9 +42,10 @@ def table(runs: list) -> None:
         "Reason or note": [(run.id in told and told[run.id].reason) or (run.head and run.head.note) or "" for run in runs],
     }
     shown = st.column_config.NumberColumn(format="%.1f", help="At the last committed epoch")
+    timed = st.column_config.NumberColumn(format="%.1f", help="At the last committed epoch. Side by side, the runs share this time.")
     st.dataframe(
         pa.table(columns), hide_index=True, key="runs-table", height="content", placeholder="",
-        column_config={"Train accuracy, %": shown, "Test accuracy, %": shown, "Seconds an epoch": shown},
+        column_config={"Train accuracy, %": shown, "Test accuracy, %": shown, "Seconds an epoch": timed},
     )  # fmt: skip
 
 
