@@ -122,7 +122,7 @@ def test_runs_queue_over_two_places_and_are_stopped_and_resumed_there(head, node
         assert all(one.device == lane and not one.interrupted for one in states)
         return found({one.name: one for one in states})
 
-    until(lambda: watched(lambda states: max(seen) == 2 and waited), 60)
+    until(lambda: watched(lambda states: max(seen) == 2 and waited), 120)
     (tmp_path / "go").touch()
     until(lambda: watched(lambda states: states[runs[0]].looks >= 1), 60)
     assert shell("stop", runs[0]) == f"{runs[0]}: asked to stop\n"
