@@ -21,7 +21,7 @@ PRESETS = {
 DEFAULTS = RunConfig(data="x", fingerprint="0" * 64, arch="resnet20")
 TOLD = "launch-told"
 SCRATCH = "from scratch"
-SIDE_BY_SIDE = "Runs at a time, in one process: they share a GPU, or the cores. More images/s in all, a later first run, more memory."
+SIDE_BY_SIDE = "Runs at a time, in one process: they share a GPU, or the cores. The first is done later, all need memory at once."
 ARCHS = "Add one of your own in a shell: python -m learnability architectures add timm:NAME"
 
 

@@ -73,23 +73,25 @@ class Winograd(torch.autograd.Function):
         (images, weight), padding = ctx.saved_tensors, ctx.padding
         grid = _grid(images, padding)
         matrices = _matrices(grid.m)
-        filters = _filters(weight, grid).transpose(0, 1)
-        to_filters = images.new_zeros(filters.shape)
-        to_images_BHWC = torch.empty_like(images.permute(0, 2, 3, 1), memory_format=torch.contiguous_format)
+        to_images = to_weight = to_bias = None
+        if ctx.needs_input_grad[0]:
+            filters = _filters(weight, grid).transpose(0, 1)
+            to_images = torch.empty_like(images, memory_format=torch.channels_last)
+        if ctx.needs_input_grad[1]:
+            to_filters = images.new_zeros((len(matrices.of_filters), *weight.shape[:2]))
         for part in _parts(images, weight, grid):
             products = _each(matrices.of_outputs.t(), _taken(upstream[part], grid)).transpose(0, 1)
             if ctx.needs_input_grad[1]:
                 to_filters.baddbmm_(products.transpose(1, 2), _tiles(images[part], grid, padding))
             if ctx.needs_input_grad[0]:
                 tiles = _each(matrices.of_tiles.t(), torch.bmm(products, filters).transpose(0, 1))
-                to_images_BHWC[part] = _summed(tiles, grid, padding, images.shape[2:])
-        to_weight = to_bias = None
+                to_images[part] = _summed(tiles, grid, padding, images.shape[2:]).permute(0, 3, 1, 2)
         if ctx.needs_input_grad[1]:
             found = _each(matrices.of_filters.t(), to_filters.transpose(0, 1))
             to_weight = found.view(len(weight), 3, 3, -1).permute(0, 3, 1, 2)
         if ctx.needs_input_grad[2]:
             to_bias = upstream.sum((0, 2, 3))
-        return to_images_BHWC.permute(0, 3, 1, 2) if ctx.needs_input_grad[0] else None, to_weight, to_bias, None
+        return to_images, to_weight, to_bias, None
 
 
 def _grid(images: torch.Tensor, padding: tuple[int, int]) -> Grid:
