@@ -79,29 +79,6 @@ def curves(runs: list) -> None:
                 )
 
 
-def configs(runs: list) -> None:
-    """Two configs side by side; only what differs unless everything is wanted."""
-    ids = [run.id for run in runs if run.config]
-    one, other, which = st.columns([3, 3, 2], vertical_alignment="bottom")
-    first = one.selectbox("Run", ids, key="config-first")
-    second = other.selectbox("beside", ids, index=None, placeholder="no other run", key="config-second")
-    only = which.toggle("Only what differs", key="config-only", disabled=second is None)
-    fields = {run.id: words.asked(run.config) for run in runs if run.config}
-    chosen = [first, *([second] if second else [])]
-    names = [name for name in fields[first] if not (only and second) or fields[first][name] != fields[second][name]]
-    if not names:
-        st.caption("These two runs have the same config.")
-        return
-    st.dataframe(
-        pa.table(
-            {"Field": names, **{id: ["not set" if fields[id][name] is None else str(fields[id][name]) for name in names] for id in chosen}}
-        ),
-        hide_index=True,
-        key="config-table",
-        height="content",
-    )
-
-
 table(found)
 total = sum(recorded.disk_used(run) for run in found)
 st.caption(
@@ -118,4 +95,4 @@ if any(run.looks and not run.problem for run in mine):
 recipes.draw(now.data, now.recipe, mine)
 if any(run.config for run in found):
     st.subheader("What the runs were asked to do", anchor=False)
-    configs(found)
+    recipes.configs(found)

@@ -1,5 +1,6 @@
-"""Names and notes that people give to recipes and groups."""
+"""What runs were asked to do; names and notes that people give to recipes and groups."""
 
+import pyarrow as pa
 import streamlit as st
 
 from learnability import jobs
@@ -29,6 +30,29 @@ def draw(name: str, recipe: str | None, runs: list[Run]) -> None:
         st.text(said)
     totals = {of: told["dataset"] + sum(told["runs"].values()) for of, told in jobs.disk_used(data.cache()).items()}
     st.caption("Disk used, by data set: " + ", ".join(f"{of} {words.megabytes(size)}" for of, size in totals.items()))
+
+
+def configs(runs: list[Run]) -> None:
+    """Two configs side by side; only what differs unless everything is wanted."""
+    ids = [run.id for run in runs if run.config]
+    one, other, which = st.columns([3, 3, 2], vertical_alignment="bottom")
+    first = one.selectbox("Run", ids, key="config-first")
+    second = other.selectbox("beside", ids, index=None, placeholder="no other run", key="config-second")
+    only = which.toggle("Only what differs", key="config-only", disabled=second is None)
+    fields = {run.id: words.asked(run.config) for run in runs if run.config}
+    chosen = [first, *([second] if second else [])]
+    names = [name for name in fields[first] if not (only and second) or fields[first][name] != fields[second][name]]
+    if not names:
+        st.caption("These two runs have the same config.")
+        return
+    st.dataframe(
+        pa.table(
+            {"Field": names, **{id: ["not set" if fields[id][name] is None else str(fields[id][name]) for name in names] for id in chosen}}
+        ),
+        hide_index=True,
+        key="config-table",
+        height="content",
+    )
 
 
 def _keep(name: str, key: str) -> None:
