@@ -1,41 +1,23 @@
 """python -m learnability: prepare, train, runs, stop, resume, scores, agreement, review, export, doctor and more from the shell."""
 
 import argparse
+import importlib
 import signal
 import sys
+from collections.abc import Sequence
 
 from learnability import __version__
-from learnability.commands import (
-    agreement,
-    architectures,
-    audit,
-    curriculum,
-    delete,
-    doctor,
-    export,
-    imports,
-    merge,
-    paper,
-    prepare,
-    report,
-    resume,
-    review,
-    runs,
-    scores,
-    stop,
-    train,
-    trainer,
-    worker,
-)
 from learnability.errors import InputError, LearnabilityError, NotFound
 
 COMMANDS = (
-    prepare, train, runs, stop, resume, delete, scores, agreement, review, audit, report, paper, curriculum, imports, merge,
-    export, doctor, architectures, worker, trainer,
+    "prepare", "train", "runs", "stop", "resume", "delete", "scores", "agreement", "review", "audit", "report", "paper", "curriculum",
+    "import", "merge", "export", "doctor", "architectures", "worker", "trainer",
 )  # fmt: skip
+MODULES = {"import": "imports"}  # where a command cannot name its module
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
+    """What the shell may say to these commands; each of them is imported for it."""
     top = argparse.ArgumentParser(
         prog="python -m learnability",
         description="Which training images does a network learn at once, which late, which never: trains networks and scores every sample.",
@@ -43,15 +25,16 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=__version__)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        command.add(commands)
+    for name in names:
+        importlib.import_module(f"learnability.commands.{MODULES.get(name, name)}").add(commands)
     return top
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; 0 when it worked, 2 when what was asked cannot be, 1 when it failed, 130/143 when stopped."""
-    args = parser().parse_args(arguments)
-    args.arguments = sys.argv[1:] if arguments is None else arguments
+    given = sys.argv[1:] if arguments is None else arguments
+    args = parser(given[:1] if given and given[0] in COMMANDS else COMMANDS).parse_args(given)
+    args.arguments = given
     try:
         return args.run(args)
     except (InputError, NotFound) as error:

@@ -152,6 +152,23 @@ def test_importing_leaves_torch_out(module):
 def test_the_engine_and_its_commands_need_nothing_of_the_dashboard():
     """Where it trains there may be no Streamlit, Plotly or pandas: the commands, the trainer and the engine are imported without them."""
     blocked = "import sys; sys.modules.update(dict.fromkeys(('streamlit', 'plotly', 'pandas')))"
-    code = f"{blocked}; import learnability.__main__, learnability.commands.trainer, learnability.training.run, learnability.jobs.worker"
+    code = f"{blocked}; import learnability.__main__, learnability.training.run, learnability.jobs.worker; learnability.__main__.parser()"
+    outcome = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert outcome.returncode == 0, outcome.stderr
+
+
+def test_an_update_leaves_the_compiler_of_pytorch_out():
+    """It takes two seconds to import, at the start of every trainer."""
+    code = """
+import sys, torch
+from learnability.training import devices, loop
+with devices.numerics(threads=1, deterministic=False):
+    layer = torch.nn.Linear(2, 2)
+    optimizer = loop.SGD(layer.parameters(), lr=0.1, momentum=0.9, nesterov=True, fused=True)
+    optimizer.zero_grad()
+    layer(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+sys.exit("imported" if "torch._dynamo" in sys.modules else 0)
+"""
     outcome = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert outcome.returncode == 0, outcome.stderr

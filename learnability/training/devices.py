@@ -83,7 +83,8 @@ def numerics(threads: int, deterministic: bool) -> Iterator[None]:
     cudnn.allow_tf32 = matmul.allow_tf32 = False
     cudnn.benchmark = not deterministic
     cudnn.benchmark_limit = PLANS
-    torch.use_deterministic_algorithms(deterministic)
+    if deterministic != strict:  # the call imports the whole compiler: two seconds
+        torch.use_deterministic_algorithms(deterministic)
     try:
         yield
     finally:
@@ -91,7 +92,8 @@ def numerics(threads: int, deterministic: bool) -> Iterator[None]:
         torch.set_flush_denormal(before[1])
         cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark = before[2:]
         cudnn.benchmark_limit = plans
-        torch.use_deterministic_algorithms(strict)
+        if deterministic != strict:
+            torch.use_deterministic_algorithms(strict)
 
 
 def keep_freed_memory() -> bool:

@@ -1,5 +1,6 @@
 """The training loop, whole and visible."""
 
+import inspect
 import math
 from collections.abc import Callable, Iterable
 
@@ -80,9 +81,17 @@ def last_layer(
     return features_Nd, probabilities_NK
 
 
-def sgd(network: nn.Module, config: RunConfig, device: torch.device) -> torch.optim.SGD:
+class SGD(torch.optim.SGD):
+    """Without PyTorch's guards against its own compiler: each of them imports the compiler, two seconds at the start of every process."""
+
+    add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
+    zero_grad = inspect.unwrap(torch.optim.Optimizer.zero_grad)
+    step = torch.no_grad()(inspect.unwrap(torch.optim.SGD.step))
+
+
+def sgd(network: nn.Module, config: RunConfig, device: torch.device) -> SGD:
     """SGD with Nesterov momentum and coupled weight decay on all parameters; one fused pass where the device has it."""
-    return torch.optim.SGD(
+    return SGD(
         network.parameters(),
         lr=config.peak_lr,
         momentum=config.momentum,

@@ -15,6 +15,7 @@ from learnability.errors import DamagedFile, NotFound
 from learnability.store.files import read_json, write_json
 from learnability.training.capture import graph_of
 from learnability.training.devices import out_of_memory, synchronize
+from learnability.training.loop import SGD
 from learnability.training.ways import REFERENCE, Forward, Way, candidates, has_compiler
 
 FORMAT = 2
@@ -161,7 +162,7 @@ class _Racer:
         self.way, self.images, self.labels, self.device = way, _laid_out(images, way), labels, device
         self.network = way.prepared(copy.deepcopy(network), device).train()
         self.forward = Forward(self.network, way, device, len(images))
-        self.optimizer = torch.optim.SGD(
+        self.optimizer = SGD(
             self.network.parameters(), lr=1e-3, momentum=0.9, weight_decay=5e-4, nesterov=True, fused=device.type in ("cpu", "cuda")
         )
         self.graph = None

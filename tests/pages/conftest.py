@@ -1,15 +1,25 @@
 """The caches of tests/ui, for whole pages; and how a page is opened by a link."""
 
+import functools
 import shutil
 from pathlib import Path
 
 import pytest
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from tests.ui import made_cache
 from tests.ui.conftest import many, many_root, own_many  # noqa: F401
 
 FRAME = Path(__file__).resolve().parents[2] / "ui" / "frame.py"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def scanned_once():
+    """Streamlit reads the metadata of all installed packages for every AppTest: half a second each."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", functools.cache(manifest_scanner.scan_component_manifests))
+        yield
 
 
 @pytest.fixture

@@ -11,11 +11,9 @@ import os
 import signal
 import sys
 
-import torch
-
 from learnability.store.paths import Cache
 from learnability.store.runs import load_recording
-from learnability.training import commits, train, ways
+from learnability.training import commits, loop, train, ways
 from tests.training.test_run import OFTEN
 from tests.training.toy import OWN, Toy
 
@@ -51,7 +49,7 @@ def _killing(function, count: int, counts=lambda *_: True, after: bool = False):
 
 
 def _at_step(count: int) -> None:
-    torch.optim.SGD.step = _killing(torch.optim.SGD.step, count)
+    loop.SGD.step = _killing(loop.SGD.step, count)
 
 
 def _between(count: int) -> None:

@@ -9,10 +9,8 @@ import os
 import signal
 import sys
 
-import torch
-
 from learnability.store.paths import Cache
-from learnability.training import Stop, train
+from learnability.training import Stop, loop, train
 from tests.training.test_run import OFTEN
 from tests.training.toy import OWN, Toy
 
@@ -34,7 +32,7 @@ def main(root: str, fields: str) -> None:
 
 def _kill_at(count: int) -> None:
     """SIGKILL at the count-th update."""
-    real, left = torch.optim.SGD.step, [count]
+    real, left = loop.SGD.step, [count]
 
     def step(*args, **kwargs):
         left[0] -= 1
@@ -42,7 +40,7 @@ def _kill_at(count: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return real(*args, **kwargs)
 
-    torch.optim.SGD.step = step
+    loop.SGD.step = step
 
 
 if __name__ == "__main__":
