@@ -5,6 +5,7 @@ PYTHON ?= python3
 PORT ?= 8501
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+unexport PYTHONDONTWRITEBYTECODE  # else every trainer and every test process compiles the project anew
 
 app: venv
 	@$(BIN)/python -m learnability prepare digits --if-missing
@@ -18,8 +19,7 @@ app: venv
 test: venv-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -m "not soak and not browser" -n 3 --dist loadfile --durations=15
-	$(BIN)/python -m pytest -m "not soak and browser" --durations=15
+	$(BIN)/python -m pytest -m "not soak" -n 3 --dist loadfile --no-loadscope-reorder --durations=15
 
 soak: venv-dev
 	LEARNABILITY_SOAK=1 $(BIN)/python -m pytest -m "soak" --timeout=0 --durations=15

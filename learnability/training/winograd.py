@@ -43,7 +43,9 @@ class Grid(NamedTuple):
 def gains(images: torch.Tensor, weight: torch.Tensor, stride: tuple[int, int], padding: tuple[int, int], groups: int) -> bool:
     """Whether a convolution, not dilated, is of the kind that is faster this way."""
     dense = groups == 1 and weight.shape[2:] == (3, 3) and stride == (1, 1)
-    if not dense or images.dtype != torch.float32 or min(images.shape[2] + 2 * padding[0], images.shape[3] + 2 * padding[1]) < 3:
+    if not dense or not len(images) or images.dtype != torch.float32:
+        return False
+    if min(images.shape[2] + 2 * padding[0], images.shape[3] + 2 * padding[1]) < 3:
         return False
     return _grid(images, padding).share + _TRANSFORMS / min(weight.shape[:2]) <= _GAIN
 
@@ -73,16 +75,15 @@ class Winograd(torch.autograd.Function):
         (images, weight), padding = ctx.saved_tensors, ctx.padding
         grid = _grid(images, padding)
         matrices = _matrices(grid.m)
-        to_images = to_weight = to_bias = None
+        to_images = to_weight = to_bias = to_filters = None
         if ctx.needs_input_grad[0]:
             filters = _filters(weight, grid).transpose(0, 1)
             to_images = torch.empty_like(images, memory_format=torch.channels_last)
-        if ctx.needs_input_grad[1]:
-            to_filters = images.new_zeros((len(matrices.of_filters), *weight.shape[:2]))
         for part in _parts(images, weight, grid):
             products = _each(matrices.of_outputs.t(), _taken(upstream[part], grid)).transpose(0, 1)
             if ctx.needs_input_grad[1]:
-                to_filters.baddbmm_(products.transpose(1, 2), _tiles(images[part], grid, padding))
+                of_part = products.transpose(1, 2), _tiles(images[part], grid, padding)
+                to_filters = torch.bmm(*of_part) if to_filters is None else to_filters.baddbmm_(*of_part)
             if ctx.needs_input_grad[0]:
                 tiles = _each(matrices.of_tiles.t(), torch.bmm(products, filters).transpose(0, 1))
                 to_images[part] = _summed(tiles, grid, padding, images.shape[2:]).permute(0, 3, 1, 2)

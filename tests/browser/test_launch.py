@@ -53,7 +53,7 @@ def test_three_runs_outlive_the_server_and_a_stopped_one_ends_with_the_same_byte
         seen.still()
     choose(page, "Precision", "fp32")
     seen.still()
-    for label, value in (("Seeds", 3), ("Epochs", EPOCHS), ("Samples", 200)):
+    for label, value in (("Seeds", 3), ("Epochs", EPOCHS), ("Samples", 100)):
         fill(page, label, value)
         seen.still()
     seen.still()
@@ -108,5 +108,5 @@ def test_three_runs_outlive_the_server_and_a_stopped_one_ends_with_the_same_byte
     expected, got = load_recording(twin, "digits", first).signals, load_recording(digits, "digits", first, verify=True).signals
     assert got.keys() == expected.keys()
     for name, values_NE in got.items():
-        assert values_NE.shape == (200, EPOCHS)
+        assert values_NE.shape == (100, EPOCHS)
         assert values_NE.tobytes() == expected[name].tobytes(), name

@@ -34,7 +34,12 @@ def pixels(element) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("name", "plots", "scheme"),
-    [("report-digits", 3, "light"), ("paper-digits", 7, "dark"), ("report-hostile", 2, "dark"), ("paper-hostile", 3, "light")],
+    [
+        ("paper-digits", 7, "dark"),
+        ("report-hostile", 2, "light"),
+        pytest.param("report-digits", 3, "dark", marks=pytest.mark.soak),
+        pytest.param("paper-hostile", 3, "light", marks=pytest.mark.soak),
+    ],
 )
 def test_a_report_is_drawn_without_any_request(name, plots, scheme, files, chromium):
     context = chromium.new_context(viewport={"width": 1200, "height": 900}, color_scheme=scheme, offline=True)

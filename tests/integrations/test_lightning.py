@@ -4,54 +4,23 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
+from torch.utils.data import DataLoader, Subset, TensorDataset
 
-lightning = pytest.importorskip("lightning.pytorch", reason="needs the package lightning (extra dev)")
-
-import torch  # noqa: E402
-from torch import nn  # noqa: E402
-from torch.utils.data import DataLoader, Subset, TensorDataset  # noqa: E402
-
-import learnability  # noqa: E402
-from learnability.errors import InputError  # noqa: E402
-from learnability.integrations.lightning import RecordSamples  # noqa: E402
-from learnability.recording import SIGNALS  # noqa: E402
-from learnability.store.datasets import open_dataset  # noqa: E402
-from learnability.store.runs import load_recording, load_runs  # noqa: E402
+import learnability
+from learnability.errors import InputError
+from learnability.recording import SIGNALS
+from learnability.store.datasets import open_dataset
+from learnability.store.runs import load_recording, load_runs
 
 
-class Classifier(lightning.LightningModule):
-    """Nothing of this project in it, but the ids in front of the batch."""
-
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(0)
-        self.network = nn.Sequential(nn.Conv2d(1, 4, 3, stride=4), nn.ReLU(), nn.Flatten(), nn.LazyLinear(10))
-        self.network(torch.zeros(1, 1, 32, 32))
-
-    def forward(self, images):
-        return self.network(images)
-
-    def training_step(self, batch, batch_idx):
-        ids, images, labels = batch
-        return nn.functional.cross_entropy(self(images), labels)
-
-    def configure_optimizers(self):
-        return torch.optim.SGD(self.parameters(), 0.1)
-
-
-class AroundForward(Classifier):
-    """Calls a submodule, and so never its own forward."""
-
-    def training_step(self, batch, batch_idx):
-        _, images, labels = batch
-        return nn.functional.cross_entropy(self.network(images), labels)
-
-
-class Telling(AroundForward):
-    def training_step(self, batch, batch_idx):
-        _, images, labels = batch
-        logits = self.network(images)
-        return {"loss": nn.functional.cross_entropy(logits, labels), "logits": logits}
+@pytest.fixture(scope="module", autouse=True)
+def _lightning():
+    """Imported for these tests alone: it takes seconds."""
+    global RecordSamples, lightning, modules
+    lightning = pytest.importorskip("lightning.pytorch", reason="needs the package lightning (extra dev)")
+    from learnability.integrations.lightning import RecordSamples
+    from tests.integrations import lightning_modules as modules
 
 
 def batches(cache, count: int = 200) -> DataLoader:
@@ -61,12 +30,12 @@ def batches(cache, count: int = 200) -> DataLoader:
     return DataLoader(Subset(learnability.with_ids(pairs), range(count)), batch_size=50, shuffle=True)
 
 
-def train(cache, callback, tmp_path, module=None, epochs: int = 2, resume=None, **trainer) -> lightning.Trainer:
+def train(cache, callback, tmp_path, module=None, epochs: int = 2, resume=None, **trainer):
     quiet = {"enable_progress_bar": False, "enable_model_summary": False, "logger": False, "accelerator": "cpu"}
     own = lightning.Trainer(max_epochs=epochs, default_root_dir=tmp_path, callbacks=[callback], **quiet | trainer)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Lightning on workers and on loggers
-        own.fit(module or Classifier(), batches(cache), ckpt_path=resume)
+        own.fit(module or modules.Classifier(), batches(cache), ckpt_path=resume)
     return own
 
 
@@ -99,9 +68,9 @@ def test_it_goes_on_from_lightnings_own_checkpoint(digits, tmp_path):
 
 def test_logits_may_be_a_submodules_or_what_the_step_returns_and_else_it_says_so(digits, tmp_path):
     with pytest.raises(InputError, match="forward ran 0 times in the training step"):
-        train(digits, RecordSamples("digits", "a", cache=digits), tmp_path, AroundForward(), 1)
-    train(digits, RecordSamples("digits", "b", layer="network", cache=digits), tmp_path, AroundForward(), 1)
-    train(digits, RecordSamples("digits", "c", cache=digits), tmp_path, Telling(), 1)
+        train(digits, RecordSamples("digits", "a", cache=digits), tmp_path, modules.AroundForward(), 1)
+    train(digits, RecordSamples("digits", "b", layer="network", cache=digits), tmp_path, modules.AroundForward(), 1)
+    train(digits, RecordSamples("digits", "c", cache=digits), tmp_path, modules.Telling(), 1)
     runs = {run.config.arch: run for run in load_runs(digits, "digits")}
     assert runs["a"].looks == 0 if "a" in runs else True
     assert (runs["b"].state, runs["c"].state) == ("done", "done")

@@ -2,22 +2,26 @@
 
 import numpy as np
 import pytest
+import torch
 
-transformers = pytest.importorskip("transformers", reason="needs the package transformers (extra dev)")
-
-import torch  # noqa: E402
-
-import learnability  # noqa: E402
-from learnability.errors import InputError  # noqa: E402
-from learnability.integrations.transformers import RecordSamples  # noqa: E402
-from learnability.recording import SIGNALS  # noqa: E402
-from learnability.store.datasets import open_dataset  # noqa: E402
-from learnability.store.paths import Cache  # noqa: E402
-from learnability.store.runs import load_recording, load_runs  # noqa: E402
-from tests.integrations.sentences import CLASSES, Sentences, sentences, tiny_bert  # noqa: E402
+import learnability
+from learnability.errors import InputError
+from learnability.recording import SIGNALS
+from learnability.store.datasets import open_dataset
+from learnability.store.paths import Cache
+from learnability.store.runs import load_recording, load_runs
+from tests.integrations.sentences import CLASSES, Sentences, sentences, tiny_bert
 
 
-def trainer(tmp_path, callback, *, epochs: int = 3, wrapped: bool = True, **arguments) -> transformers.Trainer:
+@pytest.fixture(scope="module", autouse=True)
+def _transformers():
+    """Imported for these tests alone: it takes seconds."""
+    global RecordSamples, transformers
+    transformers = pytest.importorskip("transformers", reason="needs the package transformers (extra dev)")
+    from learnability.integrations.transformers import RecordSamples
+
+
+def trainer(tmp_path, callback, *, epochs: int = 3, wrapped: bool = True, **arguments):
     texts, labels = sentences()
     dataset = Sentences(texts, labels)
     given = {"remove_unused_columns": False, "save_strategy": "epoch", "report_to": "none", "disable_tqdm": True, "use_cpu": True}
@@ -29,7 +33,7 @@ def trainer(tmp_path, callback, *, epochs: int = 3, wrapped: bool = True, **argu
     return transformers.Trainer(model=tiny_bert(), args=own, train_dataset=train, callbacks=[callback])
 
 
-def recorder(cache: Cache) -> RecordSamples:
+def recorder(cache: Cache):
     texts, labels = sentences()
     keys = [f"review-{i:03d}" for i in range(len(texts))]
     return RecordSamples("reviews", "tiny-bert", keys=keys, labels=labels, class_names=CLASSES, captions=texts, cache=cache)
@@ -50,7 +54,7 @@ def test_sentences_are_recorded_with_their_captions_and_a_resume_repeats_them(tm
 
     again = Cache(tmp_path / "again")
     first = trainer(tmp_path / "b", recorder(again))
-    first.add_callback(_StopAfter(1))
+    first.add_callback(stopping_after(1))
     first.train()
     (cut,) = load_runs(again, "reviews")
     assert (cut.state, cut.looks) == ("stopped", 1)
@@ -62,13 +66,13 @@ def test_sentences_are_recorded_with_their_captions_and_a_resume_repeats_them(tm
         assert np.array_equal(found.signals[name], whole.signals[name]), name
 
 
-class _StopAfter(transformers.TrainerCallback):
-    def __init__(self, epochs: int):
-        self.epochs = epochs
+def stopping_after(epochs: int):
+    class StopAfter(transformers.TrainerCallback):
+        def on_epoch_end(self, args, state, control, **kwargs):
+            control.should_training_stop = round(state.epoch) >= epochs
+            return control
 
-    def on_epoch_end(self, args, state, control, **kwargs):
-        control.should_training_stop = round(state.epoch) >= self.epochs
-        return control
+    return StopAfter()
 
 
 def test_what_cannot_be_recorded_is_refused_at_the_start(tmp_path):

@@ -34,6 +34,12 @@ def until(found: Callable, seconds: float = 240.0):
     return result
 
 
+@pytest.fixture(autouse=True)
+def _keeps_its_priority(monkeypatch):
+    """A worker that runs in a test's own process would lower the priority of every test after it."""
+    monkeypatch.setattr(os, "nice", lambda _more: 0)
+
+
 @dataclasses.dataclass
 class Place:
     """A cache, and what tests ask of it again and again."""

@@ -164,7 +164,7 @@ def test_a_run_that_is_cut_off_while_it_starts_begins_when_resumed(place):
     trainer = place.trainer(run_id)
     place.worker().send(signal.SIGKILL)
     trainer.send(signal.SIGKILL)
-    until(lambda: not trainer.alive)
+    until(lambda: not trainer.alive and place.worker() is None)
     told = place.state(run_id)
     assert (told.state, told.interrupted) == ("failed", True)
     assert jobs.resume(place.cache, "digits", run_id)

@@ -56,7 +56,7 @@ ACTIONS = {
 }
 
 
-STEPS = [3, pytest.param(1, marks=pytest.mark.soak)]  # of the file operations every third one, in the soak every one
+STEPS = [5, pytest.param(1, marks=pytest.mark.soak)]  # of the file operations every fifth one, in the soak every one
 
 
 def prepared(known: Known, action: str, tmp_path):

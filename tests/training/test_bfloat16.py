@@ -21,7 +21,7 @@ def by_autocast(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
         return network(images).float()
 
 
-@pytest.mark.parametrize("arch", ["resnet20", "vgg16"])
+@pytest.mark.parametrize("arch", ["resnet20", pytest.param("vgg16", marks=pytest.mark.soak)])
 def test_logits_gradients_and_statistics_are_those_of_autocast(one_thread, arch):
     network = build(arch, 4, 3, 0).to(memory_format=torch.channels_last).train()
     other = copy.deepcopy(network)

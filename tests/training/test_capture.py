@@ -64,7 +64,9 @@ def assert_same(one: Trained, other: Trained) -> None:
         assert torch.equal(tensor, other.network.state_dict()[name]), name
 
 
-@pytest.mark.parametrize("way", [Way("fp32", "channels_last"), Way("bf16", "channels_last")], ids=["fp32", "bf16"])
+@pytest.mark.parametrize(
+    "way", [Way("fp32", "channels_last"), pytest.param(Way("bf16", "channels_last"), marks=pytest.mark.soak)], ids=["fp32", "bf16"]
+)
 def test_updates_from_tables_are_those_of_the_loop_bit_for_bit(one_thread, way):
     assert_same(Trained(CPU, way=way).by_the_loop(), Trained(CPU, way=way).by_updates())
 

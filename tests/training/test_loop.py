@@ -91,7 +91,7 @@ def test_recording_changes_no_weight(one_thread):
     assert all(torch.equal(with_it[name], without[name]) for name in with_it)
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=pytest.mark.soak)])
 def test_a_pass_without_updates_leaves_the_state_bit_identical_and_sees_every_sample_once(one_thread, precision):
     images, labels = pictures(40, 4, 3, 32, seed=3)
     rates = learning_rates(config(epochs=1), 3)

@@ -58,7 +58,10 @@ def test_bfloat16_is_no_candidate_where_the_processor_lacks_it(monkeypatch):
     assert ways.fixed("bf16", CPU) == BF16  # who asks for it gets it
 
 
-@pytest.mark.parametrize(("arch", "count"), [("resnet20", 16), ("mobilenet", 16), pytest.param("vgg16", 8, marks=pytest.mark.soak)])
+@pytest.mark.parametrize(
+    ("arch", "count"),
+    [("resnet20", 16), pytest.param("mobilenet", 16, marks=pytest.mark.soak), pytest.param("vgg16", 8, marks=pytest.mark.soak)],
+)
 def test_every_candidate_of_every_network_has_the_numbers_of_float32(one_thread, has_bf16, arch, count):
     images, labels = batch(count)
     check = Check(build(arch, 4, 3, 0), images, labels, CPU)
