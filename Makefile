@@ -19,7 +19,8 @@ app: venv
 test: venv-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -m "not soak" -n 3 --dist loadfile --no-loadscope-reorder --durations=15
+	$(BIN)/python -m pytest -m "not soak and not browser" -n 3 --dist loadfile --durations=15
+	$(BIN)/python -m pytest -m "not soak and browser" -n 2 --dist loadfile --durations=15
 
 soak: venv-dev
 	LEARNABILITY_SOAK=1 $(BIN)/python -m pytest -m "soak" --timeout=0 --durations=15

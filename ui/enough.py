@@ -113,9 +113,10 @@ def more_seeds(found: list[Run], several: list[Series], names: list[str]) -> Non
 
 def one_more(found: list[Run], made: Series, label: str, place: str) -> None:
     """Opens the launch form with the next seed; the command where the form cannot say what the recipe asks. `place`: of the page."""
-    seeds = [run.config.seed for run in found if run.config and run.group == made.runs[0].group]
-    following = max(seeds) + 1
-    if launch.can_ask(made.config):
+    following = max(run.config.seed for run in found if run.config and run.group == made.runs[0].group) + 1
+    if coming := listing.coming(found, made):
+        st.text(f"{', '.join(coming)}: not finished yet.")
+    elif launch.can_ask(made.config):
         st.button(label, key=f"more-{place}-{made.id}", on_click=launch.fill_from, args=(made.config, following))
     else:
         listing.command(made.config, [made.config.arch], first_seed=following)

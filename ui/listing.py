@@ -107,10 +107,19 @@ def next_steps(now: state.State, found: list[Run], made: Series) -> None:
         else:
             st.markdown("**Is the score reliable?** Unknown with one seed. A second one tells how far two trainings agree.")
             following = max(run.config.seed for run in found if run.config and run.group == made.runs[0].group) + 1
-            if launch.can_ask(config):
+            if unfinished := coming(found, made):
+                st.text(f"{', '.join(unfinished)}: not finished yet.")
+            elif launch.can_ask(config):
                 st.button("Train a second seed", key="next-seed", on_click=launch.fill_from, args=(config, following))
             else:
                 command(config, [config.arch], first_seed=following)
+
+
+def coming(found: list[Run], made: Series) -> list[str]:
+    """Runs of a group that may still join its mean."""
+    counted = {run.id for run in made.runs}
+    own = [run for run in found if run.config and run.group == made.runs[0].group and run.id not in counted]
+    return [run.label for run in own if run.state in ("queued", "running")]
 
 
 def command(config, archs: list[str], seeds: int = 1, first_seed: int = 0) -> None:

@@ -14,7 +14,6 @@ from learnability.datasets import Dataset
 from learnability.errors import LearnabilityError, NotFound
 from learnability.store import files, heldout, imported, scores
 from learnability.store.paths import Cache
-from learnability.store.prefixes import prefix_scores
 from learnability.store.runs import Run
 from ui import data, order, words
 from ui.series import Series, counted, joined
@@ -70,13 +69,11 @@ def series(name: str, id: str, members: list[Run], metric: str) -> Series | None
         except LearnabilityError:
             if len(members) == 1:
                 raise
-    large = any(run.head.rows > LARGE for run in members if run.head)
-    looks = {run_id: looks for run_id, (looks, _) in tokens.items()}
-    used, left_out = counted(members, looks, 0) if large else counted(members, looks)  # recordings of many samples take too long to read
+    used, left_out = counted(members, {run_id: looks for run_id, (looks, _) in tokens.items()})
     if not used:
         return None
     named = tuple(tuple((run.id, tokens[run.id]) for run in unit) for unit in used)
-    kept = _large_series if large else _series
+    kept = _series if used[0][0].head.rows <= LARGE else _large_series
     return kept(data.root(), name, id, named, metric, left_out, tuple(map(tuple, used)))
 
 
@@ -94,16 +91,11 @@ def _series_made(root: str, name: str, id: str, tokens: tuple, metric: str, left
     runs = tuple(run for unit in used for run in unit)
     config = runs[0].config
     folded = config.folds is not None and id != runs[0].id  # one fold alone is shown as it was recorded
-    reached = [min(looks for _, (looks, _) in unit) for unit in tokens]
-    columns = []
     try:
-        for unit, unit_tokens, looks in zip(used, tokens, reached, strict=True):
-            if looks > min(reached):
-                columns.append(_cut(root, unit, unit_tokens, metric, min(reached)))
-            elif folded:
-                columns.append(_held_out(root, unit, unit_tokens, metric))
-            else:
-                columns.append(column(unit[0], root, unit_tokens[0][1], metric))
+        if folded:
+            columns = [_held_out(root, unit, unit_tokens, metric) for unit, unit_tokens in zip(used, tokens, strict=True)]
+        else:
+            columns = [column(run, root, token, metric) for run, ((_, token),) in zip(runs, tokens, strict=True)]
     except NotFound:
         return None  # the recording lacks the signal this metric needs
     ids_N = columns[0][0]
@@ -116,7 +108,7 @@ def _series_made(root: str, name: str, id: str, tokens: tuple, metric: str, left
     return Series(
         key=(root, name, id, tokens, metric), id=id, name=data.name_of(id, list(runs)), metric=metric, sample_ids_N=ids_N,
         labels_N=opened.labels_N if len(ids_N) == opened.N else opened.labels_N[ids_N], score_RN=score_RN, runs=runs, left_out=left_out,
-        looks=(min(reached),) * len(reached),
+        looks=tuple(min(looks for _, (looks, _) in unit) for unit in tokens),
         held_RN=tuple(_held_among(root, run, ids_N) for run in runs) if folded else None,
     )  # fmt: skip
 
@@ -125,13 +117,6 @@ def _series_made(root: str, name: str, id: str, tokens: tuple, metric: str, left
 def _held_out(root: str, unit: tuple[Run, ...], tokens: tuple, metric: str) -> tuple[np.ndarray, np.ndarray]:
     tables = [scores.load_run_scores(Cache.at(root), run.data, run.id, heldout.parts(metric))[0] for run in unit]
     return heldout.put_together(Cache.at(root), unit, tables, metric)
-
-
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs={Run: lambda run: run.id})
-def _cut(root: str, unit: tuple[Run, ...], tokens: tuple, metric: str, looks: int) -> tuple[np.ndarray, np.ndarray]:
-    """(sample ids, scores) of a seed over its first looks alone: it is ahead of the others."""
-    ids_N, (score_N,) = prefix_scores(Cache.at(root), unit, metric, [looks])
-    return ids_N, score_N.astype(np.float32)
 
 
 def _held_among(root: str, run: Run, ids_N: np.ndarray) -> np.ndarray:

@@ -11,8 +11,6 @@ from learnability.store import heldout
 from learnability.store.runs import Run
 from ui import words
 
-APART = 2  # epochs that seeds may be apart and count together: those that train side by side seldom end an epoch at once
-
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Series:
@@ -124,11 +122,11 @@ def standing(easier: float, harder: float) -> str:
     return f"{side} than {share:.0f} % of the samples" if share <= 99 else f"{side} than {min(share, 99.9):.1f} % of the samples"
 
 
-def counted(runs: list[Run], looks: dict[str, int], apart: int = APART) -> tuple[list[list[Run]], str | None]:
-    """Which seeds of a group make its mean: the whole ones; while there is none, those that came furthest and at most `apart` epochs less.
+def counted(runs: list[Run], looks: dict[str, int]) -> tuple[list[list[Run]], str | None]:
+    """Which seeds of a group make its mean: the whole ones; while there is none, those that came furthest.
 
-    Scores over other numbers of epochs are other scores, so they are not averaged: of such seeds the epochs count that all of them have.
-    With folds a seed is whole when all its folds are. `looks` lacks runs whose scores are damaged.
+    Scores over other numbers of epochs are other scores, so they are not averaged. With folds a seed is whole when all its folds
+    are. `looks` lacks runs whose scores are damaged.
     """
     came: list[tuple[list[Run], tuple[int, int]]] = []  # the scored runs of a seed, (how many, epochs)
     for unit in heldout.units(runs):
@@ -138,8 +136,7 @@ def counted(runs: list[Run], looks: dict[str, int], apart: int = APART) -> tuple
     if not came:
         return [], None
     most = max(reached for _, reached in came)
-    whole = most[1] >= runs[0].config.epochs
-    used = [unit for unit, (many, epochs) in came if many == most[0] and epochs >= most[1] - (0 if whole else apart)]
+    used = [unit for unit, reached in came if reached == most]
     kept = {run.id for unit in used for run in unit}
     others = [run for run in runs if run.id not in kept]
     said = []

@@ -75,7 +75,7 @@ def numerics(threads: int, deterministic: bool) -> Iterator[None]:
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
     before = torch.get_num_threads(), _flushes_denormals(), cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark
     plans = cudnn.benchmark_limit
-    strict = torch.are_deterministic_algorithms_enabled()
+    strict = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(threads)
@@ -83,8 +83,7 @@ def numerics(threads: int, deterministic: bool) -> Iterator[None]:
     cudnn.allow_tf32 = matmul.allow_tf32 = False
     cudnn.benchmark = not deterministic
     cudnn.benchmark_limit = PLANS
-    if deterministic != strict:  # the call imports the whole compiler: two seconds
-        torch.use_deterministic_algorithms(deterministic)
+    _set_deterministic(deterministic)
     try:
         yield
     finally:
@@ -92,8 +91,13 @@ def numerics(threads: int, deterministic: bool) -> Iterator[None]:
         torch.set_flush_denormal(before[1])
         cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark = before[2:]
         cudnn.benchmark_limit = plans
-        if deterministic != strict:
-            torch.use_deterministic_algorithms(strict)
+        _set_deterministic(*strict)
+
+
+def _set_deterministic(on: bool, warn_only: bool = False) -> None:
+    """Asks PyTorch only for what is not so yet: the call imports its whole compiler, two seconds."""
+    if (on, warn_only) != (torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()):
+        torch.use_deterministic_algorithms(on, warn_only=warn_only)
 
 
 def keep_freed_memory() -> bool:

@@ -41,7 +41,7 @@ class Grid(NamedTuple):
 
 
 def gains(images: torch.Tensor, weight: torch.Tensor, stride: tuple[int, int], padding: tuple[int, int], groups: int) -> bool:
-    """Whether a convolution, not dilated, is of the kind that is faster this way."""
+    """Whether a convolution, not dilated and of one image at least, is of the kind that is faster this way."""
     dense = groups == 1 and weight.shape[2:] == (3, 3) and stride == (1, 1)
     if not dense or not len(images) or images.dtype != torch.float32:
         return False

@@ -1,4 +1,4 @@
-"""Training from the sidebar: launched, watched, the server killed under it, stopped, resumed, and the same bytes at the end."""
+"""Training from the sidebar: launched, watched, the server killed under it, stopped, resumed, and the same bytes as a run alone."""
 
 import shutil
 import time
@@ -8,6 +8,7 @@ import pytest
 from learnability import jobs
 from learnability.store.paths import Cache
 from learnability.store.runs import load_recording, load_run
+from learnability.training import Stop
 from learnability.training.run import train
 from tests.browser.conftest import VIEW, Watched, start_server
 
@@ -39,7 +40,7 @@ def choose(page, label: str, option: str) -> None:
 
 
 @pytest.mark.timeout(560)
-def test_three_runs_outlive_the_server_and_a_stopped_one_ends_with_the_same_bytes(digits, tmp_path, chromium):
+def test_three_runs_outlive_the_server_and_a_stopped_one_goes_on_with_the_same_bytes(digits, tmp_path, chromium):
     server, address = start_server(digits.root, tmp_path / "first.log")
     seen = Watched(chromium.new_page(**VIEW))
     page = seen.page
@@ -93,7 +94,9 @@ def test_three_runs_outlive_the_server_and_a_stopped_one_ends_with_the_same_byte
         until(lambda: jobs.state(digits, "digits", first).state in ("queued", "running", "done"), 60, "the resume")
         for name in names[1:]:
             until(lambda name=name: jobs.stop(digits, "digits", name) or load_run(digits, "digits", name).state == "done", 5, "a stop")
-        until(lambda: load_run(digits, "digits", first).state == "done", 280, "the end")
+        until(lambda: load_run(digits, "digits", first).looks >= stopped.looks + 2, 120, "more epochs")
+        jobs.stop(digits, "digits", first)
+        until(lambda: jobs.state(digits, "digits", first).state in ("stopped", "done"), 120, "the second stop")
         again.page.close()
         assert not again.wrong
     finally:
@@ -103,10 +106,11 @@ def test_three_runs_outlive_the_server_and_a_stopped_one_ends_with_the_same_byte
     assert "Traceback" not in (tmp_path / "second.log").read_text()
 
     shutil.copytree(digits.datasets, tmp_path / "twin" / "datasets")
-    twin, done = Cache(tmp_path / "twin"), load_run(digits, "digits", first)
-    train(done.config, twin, device="cpu")
-    expected, got = load_recording(twin, "digits", first).signals, load_recording(digits, "digits", first, verify=True).signals
+    twin, there, stop = Cache(tmp_path / "twin"), load_run(digits, "digits", first), Stop()
+    train(there.config, twin, device="cpu", stop=stop, progress=lambda done, _total, **_more: done >= 100 * there.looks and stop.ask())
+    expected = load_recording(twin, "digits", first, looks=there.looks).signals
+    got = load_recording(digits, "digits", first, verify=True).signals
     assert got.keys() == expected.keys()
     for name, values_NE in got.items():
-        assert values_NE.shape == (100, EPOCHS)
+        assert values_NE.shape == (100, there.looks) and there.looks > stopped.looks
         assert values_NE.tobytes() == expected[name].tobytes(), name

@@ -101,10 +101,10 @@ def test_the_grid_by_keyboard_and_the_way_back(server, watched):
     assert page.locator(".tile").count() == 100
 
 
-SEEN_ELSEWHERE = [pytest.param(name, marks=pytest.mark.soak) for name in ("compare", "gallery", "review", "sample")]
+OTHERS = [pytest.param(name, marks=pytest.mark.soak) for name in ("compare", "gallery", "review", "sample")]
 
 
-@pytest.mark.parametrize("page_name", ["curriculum", "runs", *SEEN_ELSEWHERE])
+@pytest.mark.parametrize("page_name", ["curriculum", "runs", *OTHERS])
 def test_every_page_opens_cold_with_frame_and_menu_in_the_dark_and_in_the_light(page_name, server, many_root, watched):
     seen = watched(color_scheme="dark")
     seen.open(f"{server}/{page_name}?b={group(many_root, 'vgg16')}")

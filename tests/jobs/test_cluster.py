@@ -337,7 +337,9 @@ def test_without_ray_nothing_changes(place, monkeypatch, capsys):
 
 
 def test_ray_is_imported_by_nothing_but_a_worker_of_a_cluster():
-    code = "import sys, learnability.__main__, learnability.cluster, ui.data; sys.exit('ray' in sys.modules)"
+    code = (
+        "import sys, learnability.__main__, learnability.cluster, ui.data; learnability.__main__.parser(); sys.exit('ray' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], env={**os.environ, "RAY_ADDRESS": "10.0.0.1:6379"}).returncode == 0
 
 

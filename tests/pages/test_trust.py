@@ -237,6 +237,14 @@ def test_one_more_seed_fills_the_form_with_the_whole_recipe(no_run, open_page, m
     assert app.sidebar.number_input(key="launch-subset").value == 1438 and app.sidebar.selectbox(key="launch-device").value == "cpu"
 
 
+def test_no_further_seed_is_offered_while_one_is_not_finished(no_run, open_page):
+    for seed, asked in ((0, {}), (1, {"looks": 3, "state": None})):
+        made_cache.add_run(no_run, "vgg16", seed, **asked)
+    app = open_page("overview")
+    assert not app.exception and "vgg16-s1: not finished yet." in [text.value for text in app.text]
+    assert not [button.key for button in app.button if button.key and button.key.startswith("more-")]
+
+
 def test_one_button_trains_one_more_seed_of_each(own_many, open_page):
     """Runs of seed max + 1 in the queue, of the recipe shown and no other; pressed again it does not train yet another."""
     for run in load_runs(own_many, "digits"):

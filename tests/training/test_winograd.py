@@ -99,6 +99,7 @@ def test_it_is_taken_where_multiplications_are_saved(width, out, size, gain):
     images, weight = torch.empty(1, width, size, size), torch.empty(out, width, 3, 3)
     assert gains(images, weight, (1, 1), (1, 1), 1) == gain
     assert not gains(images, weight, (2, 2), (1, 1), 1)
+    assert not gains(images[:0], weight, (1, 1), (1, 1), 1)
     assert not gains(images.bfloat16(), weight.bfloat16(), (1, 1), (1, 1), 1)
     assert not gains(images, torch.empty(out, width, 5, 5), (1, 1), (1, 1), 1)
     assert not gains(images, torch.empty(out, width // 2, 3, 3), (1, 1), (1, 1), 2)

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from learnability.config import train_command
-from learnability.metrics import METRICS
 from learnability.store import files
 from learnability.store.datasets import open_dataset
-from learnability.store.runs import load_recording, load_runs
+from learnability.store.runs import load_runs
 from tests.ui import made_cache
 from ui import data, listing, numbers, order, pictures, scored, series, state, words
 
@@ -31,18 +30,6 @@ def test_a_group_is_the_mean_of_its_whole_runs(runs):
     assert both.name == "resnet20, mean of 2 seeds" and both.looks == (12, 12) and both.left_out is None
     unfinished = made_of(runs, "mobilenet")
     assert unfinished.seeds == 1 and "mobilenet-s1 (7 epochs)" in unfinished.left_out
-
-
-def test_of_seeds_that_train_side_by_side_the_epochs_count_that_all_have(own_many):
-    for seed, looks in enumerate((9, 7, 8, 3)):
-        made_cache.add_run(own_many, "mobilenet", seed, epochs=20, looks=looks, state=None)
-    members = [run for run in load_runs(own_many, "digits") if run.config.epochs == 20]
-    for metric in ("learnability", "aum", "forgetting_events"):
-        made = scored.series("digits", members[0].group, members, metric)
-        assert [run.config.seed for run in made.runs] == [0, 1, 2] and made.looks == (7, 7, 7)
-        assert "mobilenet-s3 (3 epochs)" in made.left_out and made.epochs_line == "7 of 20 epochs so far"
-        expected = [METRICS[metric].score(load_recording(own_many, "digits", run.id, looks=7)) for run in made.runs]
-        np.testing.assert_allclose(made.score_RN, expected, rtol=1e-6)
 
 
 def test_cells_hold_every_value_of_the_score(runs):
