@@ -20,7 +20,7 @@ test: venv-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -m "not soak and not browser" -n 3 --dist loadfile --durations=15
-	$(BIN)/python -m pytest -m "not soak and browser" -n 2 --dist loadfile --durations=15
+	$(BIN)/python -m pytest tests/browser -m "not soak" -n 2 --dist loadfile --durations=15
 
 soak: venv-dev
 	LEARNABILITY_SOAK=1 $(BIN)/python -m pytest -m "soak" --timeout=0 --durations=15

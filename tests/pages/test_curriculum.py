@@ -198,7 +198,9 @@ def finished(cache, config) -> None:
     queue.write(cache, lambda connection: queue.forget(connection, (config.data, config.run_id)))
 
 
-@pytest.mark.parametrize("setting", ["20 % of the samples", "20 % wrong labels", "Both"])
+@pytest.mark.parametrize(
+    "setting", ["Both", *(pytest.param(alone, marks=pytest.mark.soak) for alone in ("20 % of the samples", "20 % wrong labels"))]
+)
 def test_little_data_and_wrong_labels_are_one_click(setting, in_background, open_page):
     app = fine(open_page("curriculum", epochs="2", batch="32"))
     fine(app.segmented_control(key="measure-setting").set_value(setting).run())
