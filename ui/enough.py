@@ -6,7 +6,7 @@ import streamlit as st
 from learnability import agreement
 from learnability.charts import reliability
 from learnability.store.runs import Run
-from ui import launch, listing, state, trust, words
+from ui import listing, state, trust, words
 from ui.series import Series
 
 SEEDS = tuple(range(1, 11))
@@ -108,15 +108,4 @@ def more_seeds(found: list[Run], several: list[Series], names: list[str]) -> Non
     """A button for each group that fills the launch form with its next seed."""
     with st.container(horizontal=True):
         for made, name in zip(several, names, strict=True):
-            one_more(found, made, f"Train one more seed of {name}", "enough")
-
-
-def one_more(found: list[Run], made: Series, label: str, place: str) -> None:
-    """Opens the launch form with the next seed; the command where the form cannot say what the recipe asks. `place`: of the page."""
-    following = max(run.config.seed for run in found if run.config and run.group == made.runs[0].group) + 1
-    if coming := listing.coming(found, made):
-        st.text(f"{', '.join(coming)}: not finished yet.")
-    elif launch.can_ask(made.config):
-        st.button(label, key=f"more-{place}-{made.id}", on_click=launch.fill_from, args=(made.config, following))
-    else:
-        listing.command(made.config, [made.config.arch], first_seed=following)
+            listing.one_more(found, made, f"Train one more seed of {name}", "enough")

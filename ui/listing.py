@@ -106,13 +106,18 @@ def next_steps(now: state.State, found: list[Run], made: Series) -> None:
             st.button("Epochs and seeds", key="next-enough", on_click=state.leave_note, args=("compare",))
         else:
             st.markdown("**Is the score reliable?** Unknown with one seed. A second one tells how far two trainings agree.")
-            following = max(run.config.seed for run in found if run.config and run.group == made.runs[0].group) + 1
-            if unfinished := coming(found, made):
-                st.text(f"{', '.join(unfinished)}: not finished yet.")
-            elif launch.can_ask(config):
-                st.button("Train a second seed", key="next-seed", on_click=launch.fill_from, args=(config, following))
-            else:
-                command(config, [config.arch], first_seed=following)
+            one_more(found, made, "Train a second seed", "next")
+
+
+def one_more(found: list[Run], made: Series, label: str, place: str) -> None:
+    """Opens the launch form with the next seed; the command where the form cannot say what the recipe asks. `place`: of the page."""
+    following = max(run.config.seed for run in found if run.config and run.group == made.runs[0].group) + 1
+    if unfinished := coming(found, made):
+        st.text(f"{', '.join(unfinished)}: not finished yet.")
+    elif launch.can_ask(made.config):
+        st.button(label, key=f"more-{place}-{made.id}", on_click=launch.fill_from, args=(made.config, following))
+    else:
+        command(made.config, [made.config.arch], first_seed=following)
 
 
 def coming(found: list[Run], made: Series) -> list[str]:

@@ -7,7 +7,7 @@ import streamlit as st
 from learnability.agreement import ONE_SEED, OVER_SAMPLES
 from learnability.charts import style
 from learnability.store.runs import Run
-from ui import enough, headline, launch, matrix_table, state, trust, words
+from ui import headline, launch, listing, matrix_table, state, trust, words
 from ui.series import Series
 
 KINDS = {"Pearson": "pearson", "Spearman": "spearman"}
@@ -192,7 +192,7 @@ def unknown(found: list[Run], several: list[Series], names: list[str]) -> None:
     with st.container(horizontal=True):
         for name, one in single[:4]:
             if launch.can_ask(one.config):
-                enough.one_more(found, one, f"Train a second seed of {name}", "matrix")
+                listing.one_more(found, one, f"Train a second seed of {name}", "matrix")
 
 
 def _pair_sentence(cell: trust.Cell) -> str:

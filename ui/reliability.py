@@ -8,7 +8,7 @@ import streamlit as st
 from learnability import agreement, jobs
 from learnability.errors import LearnabilityError
 from learnability.store.runs import Run
-from ui import data, enough, listing, matrix, trust, words
+from ui import data, listing, matrix, trust, words
 from ui.series import Series
 
 SAFE, FAIR = 0.9, 0.7
@@ -22,7 +22,7 @@ def draw(found: list[Run], made: Series) -> None:
         with left:
             st.markdown(f"**Can these scores be trusted yet?** {said(made)}", help=HELP)
         with right:
-            enough.one_more(found, made, "Train a second seed" if made.seeds == 1 else "Train one more seed", "card")
+            listing.one_more(found, made, "Train a second seed" if made.seeds == 1 else "Train one more seed", "card")
             if not listing.coming(found, made) and (takes := _time(found, made)):
                 st.caption(takes)
 

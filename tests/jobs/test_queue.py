@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import statistics
 import threading
 import time
 
@@ -251,7 +252,7 @@ def test_status_of_a_hundred_runs_takes_less_than_20_ms(place):
         start = time.thread_time()  # a busy machine does not count
         jobs.status(place.cache)
         times.append(time.thread_time() - start)
-    assert min(times) < 0.02, times
+    assert statistics.median(times) < 0.02, times
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(50):
         jobs.status(place.cache)

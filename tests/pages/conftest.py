@@ -16,7 +16,7 @@ FRAME = Path(__file__).resolve().parents[2] / "ui" / "frame.py"
 
 @pytest.fixture(scope="session", autouse=True)
 def scanned_once():
-    """Streamlit reads the metadata of all installed packages for every AppTest: half a second each."""
+    """Streamlit reads the metadata of all installed packages for every AppTest: 0.4 s each."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(manifest_scanner, "scan_component_manifests", functools.cache(manifest_scanner.scan_component_manifests))
         yield

@@ -60,7 +60,7 @@ def test_one_run_is_enough(page, no_run, open_page):
         assert f"--arch {config.arch} --epochs 12 --seeds 2" in text, "the second seed must get the same recipe"
     if page == "overview":
         assert "Unknown with one seed" in text
-        app.button(key="next-seed").click().run()
+        app.button(key=f"more-next-{config.group_id}").click().run()
         form = fine(app).sidebar
         assert form.number_input(key="launch-first").value == 1 and form.multiselect(key="launch-archs").value == ["resnet20"]
         assert form.number_input(key="launch-epochs").value == 12, "the second seed must get the same recipe"
