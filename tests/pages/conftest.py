@@ -30,8 +30,7 @@ def open_page():
         app = AppTest.from_file(str(FRAME), default_timeout=60)
         for name, value in query.items():
             app.query_params[name] = value
-        app.run()
-        return app if page == "overview" else app.switch_page(f"../pages/{page}.py").run()
+        return (app if page == "overview" else app.switch_page(f"../pages/{page}.py")).run()
 
     return opened
 
