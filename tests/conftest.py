@@ -8,7 +8,7 @@ import pytest
 
 from learnability.store.paths import Cache
 
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
