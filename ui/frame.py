@@ -20,16 +20,20 @@ OWN = {  # parameters of single pages
 
 
 def pages() -> list:
-    return [_page(name, default=name == "overview") for name in state.PAGES] + [_page(name, visibility="hidden") for name in state.HIDDEN]
+    """The overview stands at /; who types /overview is led there."""
+    shown = [_page(name, **{"default": True, "url_path": "home"} if name == "overview" else {}) for name in state.PAGES]
+    return shown + [_page(name, visibility="hidden") for name in ("overview", *state.HIDDEN)]
 
 
 def _page(name: str, **how):
-    return st.Page(ROOT / "pages" / f"{name}.py", title=name.capitalize(), url_path=name, **how)
+    return st.Page(ROOT / "pages" / f"{name}.py", **{"title": name.capitalize(), "url_path": name} | how)
 
 
 st.set_page_config(page_title="Learnability Explorer", page_icon=str(ROOT / "static" / "icon.png"), layout="wide")
 state.remember_url()
 page = st.navigation(pages())
+if page.url_path == "overview":
+    st.switch_page(pages()[0], query_params=st.query_params.to_dict())
 state.respell(page, metric=words.spellings(), metric_b=words.spellings(), plain={"1": "true", "0": "false"})
 with st.sidebar:
     sidebar.draw()

@@ -20,8 +20,10 @@ PLOT = ".js-plotly-plot .plot-container"
 def test_overview_compare_gallery_from_a_cold_link(server, many_root, watched):
     seen = watched()
     page = seen.page
-    seen.open(f"{server}/?a={group(many_root, 'resnet20')}&b={group(many_root, 'vgg16')}")
+    seen.open(f"{server}/overview?a={group(many_root, 'resnet20')}&b={group(many_root, 'vgg16')}")
     assert page.get_by_text("12 hardest").first.is_visible()
+    assert page.url == f"{server}/?b={group(many_root, 'vgg16')}", "typed by its name it is the same page; A is the default"
+    assert page.get_by_role("dialog").count() == 0
     assert seen.colours(".tile .picture") > 4, "a tile is painted"
     assert seen.colours(PLOT) > 10
 
