@@ -13,6 +13,7 @@ from learnability.agreement import Group
 from learnability.errors import LearnabilityError
 from learnability.metrics import METRICS
 from learnability.store import heldout
+from learnability.store.hits import hits_at
 from learnability.store.paths import Cache
 from learnability.store.prefixes import prefix_scores
 from learnability.store.runs import Run
@@ -80,6 +81,16 @@ class Cell:
     reliabilities: tuple[agreement.Reliability, ...]
 
 
+@dataclasses.dataclass(frozen=True)
+class Errors:
+    """Whether A and B err on the same samples, beside what their own seeds do."""
+
+    look: int
+    between: agreement.ErrorConsistency
+    of_a: agreement.ErrorConsistency | None  # None of one seed
+    of_b: agreement.ErrorConsistency | None
+
+
 def _key(made: Series):
     return made.key
 
@@ -119,6 +130,35 @@ def enough(made: Series) -> agreement.Enough:
     of_seeds = [prefix_scores(Cache.at(root), unit, made.metric, agreement.prefixes(E)) for unit in heldout.units(made.runs)]
     score_SeN = np.stack([score_eN[:, np.searchsorted(ids_N, made.sample_ids_N)] for ids_N, score_eN in of_seeds])
     return agreement.enough_looks_and_seeds(easier_up(made, score_SeN), E, np.random.Generator(np.random.Philox(3)))
+
+
+@st.cache_resource(max_entries=32, show_spinner="Reading the epochs ...", hash_funcs={Series: _key})
+def errors(a: Series, b: Series) -> Errors | None:
+    """How far runs of A and B err on the same samples at the last epoch that all have; None where that is not kept, or much to read."""
+    if not (of_networks(a) and of_networks(b)) or cost(a) + cost(b) > MOST_VALUES:
+        return None
+    look, rows_a, rows_b = min(*a.looks, *b.looks) - 1, *joined(a, b)[:2]
+    try:
+        (hits_a, seen_a), (hits_b, seen_b) = _hits(a, look, rows_a), _hits(b, look, rows_b)
+    except LearnabilityError:
+        return None
+    seen_N, rng = seen_a & seen_b, np.random.Generator(np.random.Philox(6))
+    if not seen_N.any():
+        return None
+    of_a, of_b = (agreement.seed_consistency(hits_SN[:, seen_N], rng, replicates=0) for hits_SN in (hits_a, hits_b))
+    return Errors(look, agreement.error_consistency(hits_a[:, seen_N], hits_b[:, seen_N], rng, REPLICATES), of_a, of_b)
+
+
+def _hits(made: Series, look: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(hits_SN, seen_N) of its seeds, of some of its samples: those that every seed has seen."""
+    root, ids_N = made.key[0], made.sample_ids_N[rows]
+    hits_SN, seen_SN = [], []
+    for unit in heldout.units(made.runs):
+        here_N, hits_N, seen_N = hits_at(Cache.at(root), unit, look)
+        at = np.searchsorted(here_N, ids_N)
+        hits_SN.append(hits_N[at])
+        seen_SN.append(seen_N[at])
+    return np.stack(hits_SN), np.all(seen_SN, axis=0)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Testing every sample against seed noise ...", hash_funcs={Series: _key})

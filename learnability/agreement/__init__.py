@@ -17,7 +17,7 @@ from learnability.agreement.bootstrap import OVER_SAMPLES, OVER_SEEDS, REPLICATE
 from learnability.agreement.checks import Controls, controls
 from learnability.agreement.comparable import Origin, check_comparable, common_rows, oriented
 from learnability.agreement.correlation import KINDS, Correlation, correlation, correlations, kendall_tau_b, mid_ranks, pearson, spearman
-from learnability.agreement.decisions import ErrorConsistency, Overlap, error_consistency, hardest_overlap
+from learnability.agreement.decisions import ErrorConsistency, Overlap, error_consistency, hardest_overlap, seed_consistency
 from learnability.agreement.enough import Enough, SeedStep, enough_looks_and_seeds, last_worthwhile_seed, prefixes
 from learnability.agreement.groups import (
     NO_DIFFERENCE,
@@ -91,6 +91,7 @@ __all__ = [
     "pearson",
     "prefixes",
     "quadrants",
+    "seed_consistency",
     "seed_mean",
     "seeds_needed",
     "shape",

@@ -1,6 +1,7 @@
 """Agreement of sets and of single decisions: overlap of the hardest samples, error consistency."""
 
 import dataclasses
+import itertools
 import math
 
 import numpy as np
@@ -8,6 +9,8 @@ import numpy as np
 from learnability.agreement.bootstrap import REPLICATES
 from learnability.agreement.correlation import as_scores, known
 from learnability.errors import InputError
+
+_DRAWN = 1 << 22  # numbers drawn at once
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,7 +69,10 @@ def cut_without_split(score_N: np.ndarray, k: int) -> float:
 class ErrorConsistency:
     """Cohen's kappa of the hits of two runs at one look: do they err on the same samples, beyond what accuracy explains?
 
-    largest    the largest kappa two runs of these accuracies can have
+    Of groups the means over all pairs of runs for which it is defined.
+
+    pairs      kappa of each pair, NaN where both runs are right for all samples, or wrong for all
+    largest    the largest kappa that runs of these accuracies can have
     low, high  percentiles 2.5 and 97.5 over samples. Many published differences are not significant (arXiv 2507.06645)
     """
 
@@ -80,37 +86,66 @@ class ErrorConsistency:
     low: float
     high: float
     replicates: int
+    pairs: tuple[float, ...]
     reason: str | None = None
 
 
-def error_consistency(
-    hits_a_N: np.ndarray, hits_b_N: np.ndarray, rng: np.random.Generator, replicates: int = REPLICATES
-) -> ErrorConsistency:
-    """Kappa of the hits of two runs, with its interval over samples; NaN with the reason where both are always right or wrong."""
-    hits_a_N, hits_b_N = np.asarray(hits_a_N), np.asarray(hits_b_N)
-    if hits_a_N.shape != hits_b_N.shape or hits_a_N.ndim != 1 or hits_a_N.dtype != bool or hits_b_N.dtype != bool or not len(hits_a_N):
+def error_consistency(hits_a: np.ndarray, hits_b: np.ndarray, rng: np.random.Generator, replicates: int = REPLICATES) -> ErrorConsistency:
+    """Kappa of two runs, hits (N,), or of every run of one group with every run of another, hits (S, N)."""
+    a_SN, b_SN = (np.atleast_2d(np.asarray(hits)) for hits in (hits_a, hits_b))
+    if a_SN.ndim != 2 or b_SN.ndim != 2 or a_SN.shape[1] != b_SN.shape[1] or not a_SN.size or {a_SN.dtype, b_SN.dtype} != {np.dtype(bool)}:
         raise InputError(
-            f"hits: expected two bool arrays of one length, got {hits_a_N.dtype} {hits_a_N.shape} and {hits_b_N.dtype} {hits_b_N.shape}."
+            f"hits: expected two bool arrays (N,) or (S, N) of the same samples, got {a_SN.dtype} {np.shape(hits_a)} and {b_SN.dtype} "
+            f"{np.shape(hits_b)}."
         )
-    N = len(hits_a_N)
-    cells = np.bincount(2 * hits_a_N + hits_b_N, minlength=4)
-    kappa, observed, expected, accuracy_a, accuracy_b = (float(value) for value in _kappa(cells[None] / N)[:, 0])
-    replicate_B = _kappa(rng.multinomial(N, cells / N, size=replicates) / N)[0]
-    defined = replicate_B[~np.isnan(replicate_B)]
-    undefined = math.isnan(kappa)
-    low, high = (math.nan, math.nan) if undefined or not len(defined) else np.percentile(defined, [2.5, 97.5])
+    pairs = list(itertools.product(range(len(a_SN)), range(len(a_SN), len(a_SN) + len(b_SN))))
+    return _consistency(np.concatenate([a_SN, b_SN]), pairs, rng, replicates)
+
+
+def seed_consistency(hits_SN: np.ndarray, rng: np.random.Generator, replicates: int = REPLICATES) -> ErrorConsistency | None:
+    """Kappa of every pair of seeds of one group, hits (S, N): as far as errors of one architecture agree. None of one seed."""
+    pairs = list(itertools.combinations(range(len(hits_SN)), 2))
+    return _consistency(np.asarray(hits_SN), pairs, rng, replicates) if pairs else None
+
+
+def _consistency(hits_RN: np.ndarray, pairs: list[tuple[int, int]], rng: np.random.Generator, replicates: int) -> ErrorConsistency:
+    """Samples are drawn by their pattern of hits over all runs, of which there are few."""
+    N = hits_RN.shape[1]
+    pattern_N = np.zeros(N, np.int64)
+    for hits_N in hits_RN:
+        pattern_N = np.unique(2 * pattern_N + hits_N, return_inverse=True)[1]
+    _, first_P, count_P = np.unique(pattern_N, return_index=True, return_counts=True)
+    cell_QP = np.stack([2 * hits_RN[i, first_P] + hits_RN[j, first_P] for i, j in pairs])
+
+    def of_pairs(share_BP: np.ndarray) -> np.ndarray:
+        """kappa, c_obs, c_exp, a1, a2 of every pair, (5, Q, B)."""
+        return np.stack([_kappa(share_BP @ (cell_P[:, None] == np.arange(4))) for cell_P in cell_QP], axis=1)
+
+    kappa_Q, observed_Q, expected_Q, a_Q, b_Q = of_pairs(count_P[None] / N)[:, :, 0]
+    defined_Q = ~np.isnan(kappa_Q)
+    undefined = not defined_Q.any()
+    several, replicate_B = max(1, _DRAWN // len(count_P)), [np.zeros(0)]
+    for start in range(0, 0 if undefined else replicates, several):
+        drawn_BP = rng.multinomial(N, count_P / N, size=min(several, replicates - start)) / N
+        kappa_QB = of_pairs(drawn_BP)[0]
+        known_QB = ~np.isnan(kappa_QB)
+        replicate_B.append(np.where(known_QB, kappa_QB, 0).sum(0)[known_QB.any(0)] / known_QB.sum(0)[known_QB.any(0)])
+    found_B = np.concatenate(replicate_B)
+    low, high = np.percentile(found_B, [2.5, 97.5]) if len(found_B) else (math.nan, math.nan)
+    room_Q = np.where(defined_Q, 1 - expected_Q, math.nan)
     return ErrorConsistency(
         N=N,
-        kappa=kappa,
-        accuracy_a=accuracy_a,
-        accuracy_b=accuracy_b,
-        observed=observed,
-        expected=expected,
-        largest=math.nan if undefined else (1 - abs(accuracy_a - accuracy_b) - expected) / (1 - expected),
+        kappa=math.nan if undefined else float(kappa_Q[defined_Q].mean()),
+        accuracy_a=float(a_Q.mean()),
+        accuracy_b=float(b_Q.mean()),
+        observed=float(observed_Q.mean()),
+        expected=float(expected_Q.mean()),
+        largest=math.nan if undefined else float(((1 - np.abs(a_Q - b_Q) - expected_Q) / room_Q)[defined_Q].mean()),
         low=float(low),
         high=float(high),
         replicates=replicates,
-        reason="both runs are right for all samples, or wrong for all" if undefined else None,
+        pairs=tuple(map(float, kappa_Q)),
+        reason="the runs are right for all samples, or wrong for all" if undefined else None,
     )
 
 
@@ -119,5 +154,5 @@ def _kappa(share_B4: np.ndarray) -> np.ndarray:
     a1, a2 = share_B4[:, 2] + share_B4[:, 3], share_B4[:, 1] + share_B4[:, 3]
     observed = 1 - share_B4[:, 1] - share_B4[:, 2]
     expected = a1 * a2 + (1 - a1) * (1 - a2)
-    room = np.where(1 - expected > 1e-15, 1 - expected, np.nan)
+    room = np.where(1 - expected > 1e-12, 1 - expected, np.nan)
     return np.stack([(observed - expected) / room, observed, expected, a1, a2])

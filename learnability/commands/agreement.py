@@ -37,7 +37,7 @@ def add(commands) -> None:
 def run(args) -> int:
     cache = cache_of(args)
     found = load_scores(cache, args.data, args.metric, args.recipe)
-    content = measured(found, args.replicates, args.allow)
+    content = measured(found, args.replicates, args.allow, cache)
     content["notes"] += of_runs(cache, found.runs, found.labels_N)
     if args.json:
         print_json(content)
@@ -58,6 +58,9 @@ def _print(content: dict) -> None:
         print("within class, not at one end: means over seeds after the class means are off, without samples at one end in both (ceiling)")
         for cross in pearson["crosses"]:
             print(f"{cross['a']} and {cross['b']}: {cross['verdict'] or cross['reason']}")
+    for pair in content["pairs"]:
+        if pair["errors"] is not None:
+            print(f"errors of {pair['a']} and {pair['b']} at epoch {pair['errors']['look']}: {_errors(pair)}")
     for pair in content["pairs"]:
         if pair["controls"] is not None:
             print(f"checks of {pair['a']} and {pair['b']}: {_checks(pair['controls'])}")
@@ -99,6 +102,17 @@ def _row(content: dict, index: int) -> dict:
 def _beside(cross: dict) -> str:
     top = cross["seed_mean_ceiling"]
     return _number(cross["seed_mean"]) + (f" ({top:.3f})" if top is not None else "")
+
+
+def _errors(pair: dict) -> str:
+    """Whether they err on the same samples, beside what two seeds of one network do."""
+    between = pair["errors"]["between"]
+    if between["reason"] is not None:
+        return f"{between['reason']}; nothing to compare"
+    sides = [(pair[side], pair["errors"][f"seeds of {side}"]) for side in "ab"]
+    seeds = [f"of {name} {_number(own['kappa'])}" for name, own in sides if own is not None]
+    said = f"kappa {_number(between['kappa'])} [{between['low']:.3f}, {between['high']:.3f}], at most {_number(between['largest'])}"
+    return said + (f"; two seeds {', '.join(seeds)}" if seeds else "")
 
 
 def _checks(found: dict) -> str:

@@ -15,18 +15,22 @@ from learnability.agreement import (
     check_comparable,
     controls,
     correlation,
+    error_consistency,
     hardest_overlap,
     hit_shares,
     nontrivial,
     oriented,
+    seed_consistency,
     seed_mean,
     shape,
     to_json,
     within_class,
     within_class_correlation,
 )
-from learnability.errors import InputError
+from learnability.errors import InputError, NotFound
 from learnability.metrics import METRICS, MIXED
+from learnability.store.hits import hits_at
+from learnability.store.paths import Cache
 from learnability.store.runs import Run
 from learnability.store.scores import ScoreTable
 
@@ -34,10 +38,11 @@ TOP = (0.01, 0.05, 0.1)  # shares of the samples whose overlap is shown
 LARGE = 200_000  # samples above which the controls, which sort again and again, are left out
 
 
-def measured(found: ScoreTable, replicates: int = REPLICATES, allow: Iterable[str] = ()) -> dict:
+def measured(found: ScoreTable, replicates: int = REPLICATES, allow: Iterable[str] = (), cache: Cache | None = None) -> dict:
     """Every figure of these runs as plain JSON: agreement per kind, shapes, within classes, overlaps, controls.
 
     allow  fields of `agreement.Origin` that may differ. Unless `looks` is one of them, runs that came less far are left out and named
+    cache  where their recordings are: then also whether they err on the same samples
     """
     metric = METRICS[found.metric]
     if metric.easy_is not in ("high", "low"):
@@ -57,7 +62,10 @@ def measured(found: ScoreTable, replicates: int = REPLICATES, allow: Iterable[st
         "ends": to_json([low, high]),
         "shapes": {name: to_json(shape(score_N, low, high)) for name, score_N in zip(found.columns, score_RN, strict=True)},
         "agreement": {kind: to_json(agreement) for kind, agreement in agreements.items()},
-        "pairs": [_pair(a, b, score_RN, found.labels_N, low, high) for a, b in itertools.combinations(groups, 2)],
+        "pairs": [
+            _pair(a, b, score_RN, found.labels_N, low, high) | {"errors": None if cache is None else _errors(cache, found, a, b)}
+            for a, b in itertools.combinations(groups, 2)
+        ],
     }
 
 
@@ -136,6 +144,32 @@ def _pair(a: Group, b: Group, score_RN: np.ndarray, labels_N: np.ndarray, low: f
         "hardest": [to_json(hardest_overlap(a_N, b_N, max(round(share * N), 1))) for share in TOP],
         "controls": to_json(controls(a_N, b_N, labels_N, np.random.default_rng(0))) if small else None,
     }
+
+
+def _errors(cache: Cache, found: ScoreTable, a: Group, b: Group) -> dict | None:
+    """Error consistency of two groups at the last look that all their runs have, and of the seeds of each; None where it is not known."""
+    runs = list(found.runs.values())
+    sides = [[runs[row] for row in group.rows] for group in (a, b)]
+    if any(run.config.folds is not None for own in sides for run in own):
+        return None
+    look, seen_N, hits = min(run.looks for own in sides for run in own) - 1, np.ones(len(found.sample_ids_N), bool), []
+    for own in sides:
+        hits_SN = np.zeros((len(own), len(seen_N)), bool)
+        for run, hits_N in zip(own, hits_SN, strict=True):
+            try:
+                ids_n, hits_n, seen_n = hits_at(cache, [run], look)
+            except NotFound:
+                return None
+            at = np.flatnonzero(np.isin(found.sample_ids_N, ids_n))
+            rows = np.searchsorted(ids_n, found.sample_ids_N[at])
+            hits_N[at] = hits_n[rows]
+            seen_N &= np.isin(np.arange(len(seen_N)), at[seen_n[rows]])
+        hits.append(hits_SN)
+    if not seen_N.any():
+        return None
+    rng, (of_a, of_b) = np.random.default_rng(0), (hits_SN[:, seen_N] for hits_SN in hits)
+    own = [to_json(one) if (one := seed_consistency(side, rng, replicates=0)) else None for side in (of_a, of_b)]
+    return {"look": look, "between": to_json(error_consistency(of_a, of_b, rng)), "seeds of a": own[0], "seeds of b": own[1]}
 
 
 def _cross(a: Group, b: Group, score_RN: np.ndarray) -> dict:

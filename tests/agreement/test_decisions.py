@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import cohen_kappa_score
 
-from learnability.agreement import error_consistency, hardest_overlap, to_json
+from learnability.agreement import decisions, error_consistency, hardest_overlap, seed_consistency, to_json
 from learnability.errors import InputError
 
 A = np.array([5, 5, 5, 4, 3, 3, 1, 0]) / 5
@@ -95,6 +96,45 @@ def test_kappa_interval_covers():
     assert inside >= 34
 
 
+def several(N, accuracies, common=0.6, seed=0):
+    """Hits (S, N): runs that answer alike where a sample is decided for all of them, each by itself elsewhere."""
+    draw = np.random.default_rng(seed)
+    decided_N, lot_N = draw.random(N) < common, draw.random(N)
+    return np.stack([np.where(decided_N, lot_N, draw.random(N)) < accuracy for accuracy in accuracies])
+
+
+def test_kappa_of_groups_is_that_of_sklearn_over_all_pairs():
+    a_SN, b_SN = several(500, (0.8, 0.7, 0.75)), several(500, (0.6, 0.9))
+    got = error_consistency(a_SN, b_SN, np.random.default_rng(0), 50)
+    expected = [cohen_kappa_score(a, b) for a in a_SN for b in b_SN]
+    assert got.pairs == pytest.approx(expected) and got.kappa == pytest.approx(np.mean(expected))
+    assert (got.accuracy_a, got.accuracy_b) == pytest.approx((a_SN.mean(), b_SN.mean()))
+    assert got.kappa < got.largest <= 1
+    seeds = seed_consistency(a_SN, np.random.default_rng(0), 50)
+    assert seeds.pairs == pytest.approx([cohen_kappa_score(a_SN[i], a_SN[j]) for i, j in ((0, 1), (0, 2), (1, 2))])
+    assert seed_consistency(a_SN[:1], np.random.default_rng(0)) is None
+
+
+def test_its_interval_is_that_of_drawing_samples(monkeypatch):
+    a_SN, b_SN = several(300, (0.8, 0.7)), several(300, (0.6, 0.9))
+    draw = np.random.default_rng(1)
+    drawn = [draw.integers(0, 300, 300) for _ in range(2000)]
+    expected = [np.mean([cohen_kappa_score(a[rows], b[rows]) for a in a_SN for b in b_SN]) for rows in drawn]
+    monkeypatch.setattr(decisions, "_DRAWN", 1000)  # in many parts
+    got = error_consistency(a_SN, b_SN, np.random.default_rng(0), 2000)
+    assert (got.low, got.high) == pytest.approx(np.percentile(expected, [2.5, 97.5]), abs=0.012)
+
+
+def test_a_pair_without_errors_does_not_count():
+    b_SN = np.stack([np.ones(200, bool), several(200, (0.7,))[0]])
+    got = error_consistency(b_SN, b_SN, np.random.default_rng(0), 100)
+    assert math.isnan(got.pairs[0]) and got.pairs[1:] == pytest.approx((0, 0, 1))
+    assert got.kappa == pytest.approx(1 / 3) and got.reason is None and np.isfinite([got.low, got.high, got.largest]).all()
+    json.dumps(to_json(got), allow_nan=False)
+
+
 def test_kappa_refused():
     with pytest.raises(InputError, match="two bool arrays"):
         error_consistency(np.ones(3, bool), np.ones(4, bool), np.random.default_rng(0))
+    with pytest.raises(InputError, match="two bool arrays"):
+        error_consistency(np.ones(3), np.ones(3, bool), np.random.default_rng(0))

@@ -1,6 +1,7 @@
 """Whether agreement and scores can be trusted: what overview, compare and gallery say of it."""
 
 import dataclasses
+import itertools
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import streamlit as st
+from sklearn.metrics import cohen_kappa_score
 
 from learnability import jobs, review
 from learnability.__main__ import main
@@ -17,7 +19,7 @@ from learnability.jobs import queue as job_queue
 from learnability.jobs.processes import Process
 from learnability.store.datasets import ensure_labels, open_dataset
 from learnability.store.identity import identities
-from learnability.store.runs import create_run, load_runs
+from learnability.store.runs import create_run, load_recording, load_runs
 from learnability.training import train
 from tests.pages.test_pages import fine, group, said, warned
 from tests.training.toy import OWN, make_toy
@@ -107,6 +109,24 @@ def test_spearman_is_a_switch_and_the_numbers_are_a_table_too(seeds, open_page):
         pair["Of ceiling"], abs=1e-3
     )
     assert next(row for row in rows if row["A"] == row["B"] == "mobilenet")["Agree at"] is None
+
+
+def test_it_says_whether_they_err_on_the_same_samples(seeds, open_page):
+    ids = ids_of(seeds)
+    hits = {
+        arch: [(one.prediction_NE[:, -1] == one.labels_N) for run in load_runs(seeds, "digits") if run.group == ids[arch]
+               for one in [load_recording(seeds, "digits", run.id)]]
+        for arch in ("resnet20", "vgg16", "mobilenet")
+    }  # fmt: skip
+    between = np.mean([cohen_kappa_score(a, b) for a in hits["resnet20"] for b in hits["vgg16"]])
+    of_a = np.mean([cohen_kappa_score(a, b) for a, b in itertools.combinations(hits["resnet20"], 2)])
+    text = said(fine(open_page("compare", a=ids["resnet20"], b=ids["vgg16"])))
+    assert f"At epoch 11 they err on the same samples at **kappa {between:.2f}** [" in text and f"two seeds of A {of_a:.2f}, of B" in text
+    alone = np.mean([cohen_kappa_score(hits["mobilenet"][0], b) for b in hits["vgg16"]])
+    text = said(fine(open_page("compare", a=ids["mobilenet"], b=ids["vgg16"], metric="Mean loss")))
+    assert f"**kappa {alone:.2f}** [" in text and "two seeds of B" in text
+    one = next(run.id for run in load_runs(seeds, "digits") if run.group == ids["vgg16"])
+    assert "kappa" not in said(fine(open_page("compare", a=ids["vgg16"], b=one))), "they share a run"
 
 
 def test_a_cell_chooses_a_and_b(seeds, open_page):

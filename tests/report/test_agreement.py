@@ -6,12 +6,14 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from scipy import stats
+from sklearn.metrics import cohen_kappa_score
 
 from learnability.__main__ import main, parser
 from learnability.agreement import agree
 from learnability.errors import InputError
 from learnability.metrics import MIXED
 from learnability.report.agreement import measured
+from learnability.store.runs import load_recording
 from learnability.store.scores import load_scores, recipes
 from tests.ui import made_cache
 from tests.ui.conftest import many_root, own_many  # noqa: F401
@@ -39,6 +41,23 @@ def test_correlations_are_those_that_scipy_finds_in_the_exported_scores(own_many
             seeds_a, seeds_b = ([name for name in side if name != "mobilenet-s1"] for side in sides)
             expected = np.mean([witness(exported[a], exported[b]).statistic for a in seeds_a for b in seeds_b])
             assert cross["single_run"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_whether_they_err_on_the_same_samples_stands_beside_what_seeds_do(own_many, capsys):  # noqa: F811
+    told = measured(load_scores(own_many, "digits", "learnability"), 0, cache=own_many)
+    hits = {}
+    for name, run in load_scores(own_many, "digits", "learnability").runs.items():
+        recording = load_recording(own_many, "digits", run.id)
+        hits[name] = recording.prediction_NE[:, -1] == recording.labels_N
+    (pair,) = [pair for pair in told["pairs"] if {pair["a"], pair["b"]} == {"resnet20", "vgg16"}]
+    errors = pair["errors"]
+    expected = np.mean([cohen_kappa_score(hits[f"resnet20-s{i}"], hits[f"vgg16-s{j}"]) for i in (0, 1) for j in (0, 1)])
+    assert errors["look"] == 11 and errors["between"]["kappa"] == pytest.approx(expected)
+    seeds = errors[f"seeds of {'a' if pair['a'] == 'vgg16' else 'b'}"]
+    assert seeds["kappa"] == pytest.approx(cohen_kappa_score(hits["vgg16-s0"], hits["vgg16-s1"]))
+    text = said(capsys, own_many)
+    assert f"errors of {pair['a']} and {pair['b']} at epoch 11: kappa {expected:.3f} [" in text
+    assert f"of vgg16 {seeds['kappa']:.3f}" in text
 
 
 def test_runs_that_came_less_far_are_left_out_and_named(own_many, capsys):  # noqa: F811
