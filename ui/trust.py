@@ -132,10 +132,10 @@ def enough(made: Series) -> agreement.Enough:
     return agreement.enough_looks_and_seeds(easier_up(made, score_SeN), E, np.random.Generator(np.random.Philox(3)))
 
 
-@st.cache_resource(max_entries=32, show_spinner="Reading the epochs ...", hash_funcs={Series: _key})
+@st.cache_resource(max_entries=32, show_spinner=False, hash_funcs={Series: _key})
 def errors(a: Series, b: Series) -> Errors | None:
-    """How far runs of A and B err on the same samples at the last epoch that all have; None where that is not kept, or much to read."""
-    if not (of_networks(a) and of_networks(b)) or cost(a) + cost(b) > MOST_VALUES:
+    """How far runs of A and B err on the same samples at the last epoch that all have; None where that is not kept."""
+    if not (of_networks(a) and of_networks(b)):
         return None
     look, rows_a, rows_b = min(*a.looks, *b.looks) - 1, *joined(a, b)[:2]
     try:

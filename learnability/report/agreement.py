@@ -27,7 +27,7 @@ from learnability.agreement import (
     within_class,
     within_class_correlation,
 )
-from learnability.errors import InputError, NotFound
+from learnability.errors import InputError, LearnabilityError
 from learnability.metrics import METRICS, MIXED
 from learnability.store.hits import hits_at
 from learnability.store.paths import Cache
@@ -158,7 +158,7 @@ def _errors(cache: Cache, found: ScoreTable, a: Group, b: Group) -> dict | None:
         for run, hits_N in zip(own, hits_SN, strict=True):
             try:
                 ids_n, hits_n, seen_n = hits_at(cache, [run], look)
-            except NotFound:
+            except LearnabilityError:  # a recording from elsewhere need not have predictions
                 return None
             at = np.flatnonzero(np.isin(found.sample_ids_N, ids_n))
             rows = np.searchsorted(ids_n, found.sample_ids_N[at])

@@ -14,14 +14,14 @@ def hits_at(cache: Cache, unit: Sequence[Run], look: int) -> tuple[np.ndarray, n
 
     NotFound where the run did not come so far, or keeps no predictions.
     """
-    recordings = [load_recording(cache, run.data, run.id, ["prediction", "loss"], looks=look + 1) for run in unit]
+    recordings = [load_recording(cache, run.data, run.id, ["prediction", "loss"], looks=look + 1, first=look) for run in unit]
     for run, one in zip(unit, recordings, strict=True):
-        if one.prediction_NE is None or look >= one.E:
-            raise NotFound(f"run {run.id} has no predictions of look {look}: expected a recording with them of more than {look} looks.")
+        if one.prediction_NE is None:
+            raise NotFound(f"run {run.id} keeps no predictions, which hits are made of.")
     ids_N = np.unique(np.concatenate([one.sample_ids_N for one in recordings]))
     hits_N, seen_N = np.zeros((2, len(ids_N)), bool)
     for one in recordings:
         rows = ~one.trained_N if unit[0].config.folds is not None else slice(None)
         at = np.searchsorted(ids_N, one.sample_ids_N[rows])
-        hits_N[at], seen_N[at] = one.hits_NE[rows, look], one.seen_NE[rows, look]
+        hits_N[at], seen_N[at] = one.hits_NE[rows, 0], one.seen_NE[rows, 0]
     return ids_N, hits_N, seen_N

@@ -190,22 +190,22 @@ def _check_lengths(folder: Path, head: Head) -> None:
 
 
 def load_recording(
-    cache: Cache, data: str, run_id: str, signals: list[str] | None = None, verify: bool = False, looks: int | None = None
+    cache: Cache, data: str, run_id: str, signals: list[str] | None = None, verify: bool = False, looks: int | None = None, first: int = 0
 ) -> Recording:
-    """The committed looks of a run, or the first `looks` of them; `verify` checks each look's crc32.
+    """The committed looks of a run, or of the first `looks` of them those from `first` on; `verify` checks each look's crc32.
 
     `signals` names those to read (all by default). Shapes (N, E), float16 as stored, look after look in memory.
-    DamagedFile names the file; NotFound where no look is committed yet.
+    DamagedFile names the file; NotFound where none of these looks is committed yet.
     """
     folder = cache.run_folder(data, run_id)
     config = load_config(cache, data, run_id)
 
     def read(head: Head) -> Recording:
-        if head.looks == 0:
-            raise NotFound(f"run {run_id} has no committed look yet; it is {head.state}.")
+        if head.looks <= first:
+            raise NotFound(f"run {run_id} has no committed look{f' {first}' if first else ''} yet; it is {head.state}.")
         E = head.looks if looks is None else min(looks, head.looks)
         arrays = {
-            f"{signal}_NE": _read_looks(folder, signal, head, 0, E, verify)
+            f"{signal}_NE": _read_looks(folder, signal, head, first, E, verify)
             for signal in SIGNALS
             if signal in head.crc and (signals is None or signal in signals)
         }
@@ -217,7 +217,7 @@ def load_recording(
             class_count=head.class_count,
             record=config.record,
             epochs=head.epochs,
-            looks=tuple(_looks(folder, head)[:E]),
+            looks=tuple(_looks(folder, head)[first:E]),
             **arrays,
         )
 

@@ -43,7 +43,15 @@ def test_of_folds_each_sample_is_answered_by_the_run_that_held_it_out(toy):
     assert not hits_at(toy.cache, unit[:1], 1)[2].all(), "what no run here held out was not seen"
 
 
+def test_one_look_alone_is_that_of_the_whole_recording(toy):
+    (run,), (whole,) = of(toy, folded=False)
+    alone = load_recording(toy.cache, toy.name, run.id, looks=2, first=1, verify=True)
+    assert alone.E == 1 and alone.looks == whole.looks[1:]
+    for name, signal_NE in whole.signals.items():
+        assert np.array_equal(alone.signals[name], signal_NE[:, 1:], equal_nan=name != "prediction")
+
+
 def test_a_look_that_is_not_there_is_not_found(toy):
     unit, _ = of(toy, folded=False)
-    with pytest.raises(NotFound, match="no predictions of look 2"):
+    with pytest.raises(NotFound, match="no committed look 2 yet"):
         hits_at(toy.cache, unit, 2)
