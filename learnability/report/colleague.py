@@ -42,7 +42,7 @@ def colleague_report(cache: Cache, data: str, recipe: str | None = None, replica
     original = open_dataset(cache, data, study.config.fingerprint[:8] if study else None)
     log, version = review.read_log(cache, data), identities(original)
     seen = Seen(original, version, log, review.resolve(review.state(log), version), study)
-    content = measured(study.table, replicates) if study else None
+    content = measured(study.table, replicates, cache=cache) if study else None
     return page.document(
         f"{data}: labels and learnability",
         page.tag("h1", f"{pictures.text(data)}: labels and learnability"),

@@ -28,7 +28,7 @@ SHOWN = 24  # pictures of the hardest, and of the easiest
 def paper_report(cache: Cache, data: str, recipe: str, command: str, replicates: int = agreement.REPLICATES) -> str:
     """The HTML file on the runs of one recipe. `command` is how it was made."""
     study = open_study(cache, data, "learnability", recipe)
-    content = measured(study.table, replicates)
+    content = measured(study.table, replicates, cache=cache)
     archs = sorted(study.groups, key=lambda arch: (ARCHS.index(arch) if arch in ARCHS else len(ARCHS), arch))
     opened, config = study.dataset, study.config
     seeds = {group.S for group in study.groups.values()}

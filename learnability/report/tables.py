@@ -68,20 +68,31 @@ def views(content: dict) -> Html:
         some, headline = pair["nontrivial"], content["agreement"]["pearson"]["crosses"][i]
         rows.append([
             f"{pair['a']} and {pair['b']}", *map(number, others), _beside(headline), _beside(pair["within_class_cross"]),
-            f"{_beside(pair['nontrivial_cross'])}, {some['N']:,} samples" if some else "too few", *shared[1:],
+            f"{_beside(pair['nontrivial_cross'])}, {some['N']:,} samples" if some else "too few", *shared[1:], _errors(pair["errors"]),
         ])  # fmt: skip
     columns = [
         "pair", "Spearman", "Kendall tau-b", "r of seed means (ceiling)", "within classes", "without samples at one end in both",
-        "hardest 5 % shared", "hardest 10 % shared",
+        "hardest 5 % shared", "hardest 10 % shared", "the same errors at the end, kappa (two seeds)",
     ]  # fmt: skip
     return joined(
         table(columns, rows),
         paragraph(
             "In parentheses what seeds allow for means over them, from the same samples: where it falls as well, the samples left are "
-            "noisier, not ordered otherwise. Which samples are at an end is itself read from these scores.",
+            "noisier, not ordered otherwise. Which samples are at an end is itself read from these scores. Kappa is Cohen's, of right and "
+            "wrong at the last epoch: 1 the same errors, 0 what accuracies alone bring about; in parentheses two seeds of each network.",
             quiet=True,
         ),
     )
+
+
+def _errors(found: dict | None) -> str:
+    """Kappa of two networks, behind it that of two seeds of each, `0.255 (0.516, 0.333)`."""
+    if found is None:
+        return "unknown"
+    if found["between"]["reason"] is not None:
+        return "no errors left"
+    seeds = [number(own["kappa"]) for own in (found["seeds of a"], found["seeds of b"]) if own is not None]
+    return number(found["between"]["kappa"]) + (f" ({', '.join(seeds)})" if seeds else "")
 
 
 def _beside(cross: dict) -> str:

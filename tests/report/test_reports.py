@@ -64,7 +64,7 @@ def test_numbers_of_the_paper_are_those_of_the_agreement_command(many_paper, cap
     recipe = real_recipe(cache, "digits")
     assert main(["agreement", "--data", "digits", "--recipe", recipe, "--replicates", "200", "--json", "--cache", str(cache.root)]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert held(content) == told == measured(load_scores(cache, "digits", "learnability", recipe), 200)
+    assert held(content) == told == measured(load_scores(cache, "digits", "learnability", recipe), 200, cache=cache)
     text = words_of(content)
     pearson = told["agreement"]["pearson"]
     for cross in pearson["crosses"]:
@@ -74,6 +74,10 @@ def test_numbers_of_the_paper_are_those_of_the_agreement_command(many_paper, cap
         published = PUBLISHED[frozenset((cross["a"], cross["b"]))]
         row = next(line for line in re.findall(r"<tr>(.*?)</tr>", content) if f"{cross['a']} and {cross['b']}" in line)
         assert f"{published[0]:.3f} ({published[1]:.3f})" in row and f"{cross['single_run']:.3f}" in row
+    for pair in told["pairs"]:
+        kappa, seeds = pair["errors"]["between"]["kappa"], [pair["errors"][f"seeds of {side}"] for side in "ab"]
+        told_of_seeds = ", ".join(f"{one['kappa']:.3f}" for one in seeds if one)
+        assert f"{kappa:.3f} ({told_of_seeds})" in text
     assert f"{next(own['value'] for own in pearson['reliabilities'] if own['group'] == 'resnet20'):.3f}" in text
     for said in ("conditions unknown", "What the paper does not state", "formula of learnability not known", "seeds of each architecture"):
         assert said in re.sub(r"\s+", " ", text)
