@@ -31,9 +31,10 @@ def _page(name: str, **how):
 
 st.set_page_config(page_title="Learnability Explorer", page_icon=str(ROOT / "static" / "icon.png"), layout="wide")
 state.remember_url()
-page = st.navigation(pages())
+known = pages()
+page = st.navigation(known)
 if page.url_path == "overview":
-    st.switch_page(pages()[0], query_params=st.query_params.to_dict())
+    st.switch_page(known[0], query_params=st.query_params.to_dict())
 state.respell(page, metric=words.spellings(), metric_b=words.spellings(), plain={"1": "true", "0": "false"})
 with st.sidebar:
     sidebar.draw()

@@ -29,7 +29,7 @@ class Numbers:
     nontrivial_ceiling: float  # what seeds allow for the means over the same samples; NaN where unknown
     hardest: agreement.Overlap | None  # of the hardest twentieth
     shapes: tuple[agreement.Shape, agreement.Shape]
-    errors: trust.Errors | None  # None where no predictions are kept, or A and B share runs
+    errors: tuple[int, agreement.SharedErrors] | None  # None where no predictions are kept, or A and B share runs
     controls: agreement.Controls | None  # None for very many samples
 
 
@@ -159,7 +159,7 @@ def draw(told: Numbers, made: Series, b: Series) -> None:
             help="The hardest 5 % of each, moved to the nearest size that splits no tie.",
         )
     if told.errors is not None:
-        _errors(told.errors)
+        _errors(*told.errors)
     for side, one, has in (("A", made, told.shapes[0]), ("B", b, told.shapes[1])):
         ends = f", {100 * has.share_low:.0f} % at 0, {100 * has.share_high:.0f} % at 1" if one.metric in words.SHARES else ""
         st.caption(f"{side}: mean {words.number(has.mean)}, {words.count(has.distinct, 'different value')}{ends}")
@@ -169,15 +169,15 @@ def draw(told: Numbers, made: Series, b: Series) -> None:
         st.caption("One seed a side: nobody knows yet how much of the difference is chance.")
 
 
-def _errors(found: trust.Errors) -> None:
+def _errors(look: int, found: agreement.SharedErrors) -> None:
     """Whether they err on the same samples; where neither errs there is nothing to say."""
     between = found.between
     if between.reason is not None:
-        st.caption(f"At epoch {found.look} {between.reason}: there are no errors to compare.")
+        st.caption(f"At epoch {look} {between.reason}: there are no errors to compare.")
         return
     seeds = [f"of {side} {words.r(own.kappa)}" for side, own in (("A", found.of_a), ("B", found.of_b)) if own and own.reason is None]
     st.markdown(
-        f"At epoch {found.look} they err on the same samples at **kappa {words.r(between.kappa)}** [{words.r(between.low)}, "
+        f"At epoch {look} they err on the same samples at **kappa {words.r(between.kappa)}** [{words.r(between.low)}, "
         f"{words.r(between.high)}]" + (f", two seeds {', '.join(seeds)}." if seeds else "."),
         help="Cohen's kappa of right and wrong predictions of two runs, the mean over all pairs. 1: the same errors; 0: no more in common "
         f"than accuracies of {between.accuracy_a:.1%} and {between.accuracy_b:.1%} bring about by themselves. With these it can be "

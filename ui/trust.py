@@ -13,7 +13,7 @@ from learnability.agreement import Group
 from learnability.errors import LearnabilityError
 from learnability.metrics import METRICS
 from learnability.store import heldout
-from learnability.store.hits import hits_at
+from learnability.store.hits import hits_of
 from learnability.store.paths import Cache
 from learnability.store.prefixes import prefix_scores
 from learnability.store.runs import Run
@@ -81,16 +81,6 @@ class Cell:
     reliabilities: tuple[agreement.Reliability, ...]
 
 
-@dataclasses.dataclass(frozen=True)
-class Errors:
-    """Whether A and B err on the same samples, beside what their own seeds do."""
-
-    look: int
-    between: agreement.ErrorConsistency
-    of_a: agreement.ErrorConsistency | None  # None of one seed
-    of_b: agreement.ErrorConsistency | None
-
-
 def _key(made: Series):
     return made.key
 
@@ -133,32 +123,20 @@ def enough(made: Series) -> agreement.Enough:
 
 
 @st.cache_resource(max_entries=32, show_spinner=False, hash_funcs={Series: _key})
-def errors(a: Series, b: Series) -> Errors | None:
-    """How far runs of A and B err on the same samples at the last epoch that all have; None where that is not kept."""
+def errors(a: Series, b: Series) -> tuple[int, agreement.SharedErrors] | None:
+    """(last epoch that all runs have, whether A and B err on the same samples there); None where predictions are not kept."""
     if not (of_networks(a) and of_networks(b)):
         return None
-    look, rows_a, rows_b = min(*a.looks, *b.looks) - 1, *joined(a, b)[:2]
+    look, ids = min(*a.looks, *b.looks) - 1, joined(a, b)[2]
     try:
-        (hits_a, seen_a), (hits_b, seen_b) = _hits(a, look, rows_a), _hits(b, look, rows_b)
+        sides = [hits_of(Cache.at(made.key[0]), heldout.units(made.runs), ids, look) for made in (a, b)]
     except LearnabilityError:
         return None
-    seen_N, rng = seen_a & seen_b, np.random.Generator(np.random.Philox(6))
+    (hits_a, seen_a), (hits_b, seen_b) = sides
+    seen_N = seen_a & seen_b
     if not seen_N.any():
         return None
-    of_a, of_b = (agreement.seed_consistency(hits_SN[:, seen_N], rng, replicates=0) for hits_SN in (hits_a, hits_b))
-    return Errors(look, agreement.error_consistency(hits_a[:, seen_N], hits_b[:, seen_N], rng, REPLICATES), of_a, of_b)
-
-
-def _hits(made: Series, look: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(hits_SN, seen_N) of its seeds, of some of its samples: those that every seed has seen."""
-    root, ids_N = made.key[0], made.sample_ids_N[rows]
-    hits_SN, seen_SN = [], []
-    for unit in heldout.units(made.runs):
-        here_N, hits_N, seen_N = hits_at(Cache.at(root), unit, look)
-        at = np.searchsorted(here_N, ids_N)
-        hits_SN.append(hits_N[at])
-        seen_SN.append(seen_N[at])
-    return np.stack(hits_SN), np.all(seen_SN, axis=0)
+    return look, agreement.shared_errors(hits_a[:, seen_N], hits_b[:, seen_N], np.random.Generator(np.random.Philox(6)), REPLICATES)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Testing every sample against seed noise ...", hash_funcs={Series: _key})

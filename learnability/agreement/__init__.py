@@ -17,7 +17,15 @@ from learnability.agreement.bootstrap import OVER_SAMPLES, OVER_SEEDS, REPLICATE
 from learnability.agreement.checks import Controls, controls
 from learnability.agreement.comparable import Origin, check_comparable, common_rows, oriented
 from learnability.agreement.correlation import KINDS, Correlation, correlation, correlations, kendall_tau_b, mid_ranks, pearson, spearman
-from learnability.agreement.decisions import ErrorConsistency, Overlap, error_consistency, hardest_overlap, seed_consistency
+from learnability.agreement.decisions import (
+    ErrorConsistency,
+    Overlap,
+    SharedErrors,
+    error_consistency,
+    hardest_overlap,
+    seed_consistency,
+    shared_errors,
+)
 from learnability.agreement.enough import Enough, SeedStep, enough_looks_and_seeds, last_worthwhile_seed, prefixes
 from learnability.agreement.groups import (
     NO_DIFFERENCE,
@@ -64,6 +72,7 @@ __all__ = [
     "Reliability",
     "SeedStep",
     "Shape",
+    "SharedErrors",
     "WithinClass",
     "agree",
     "benjamini_hochberg",
@@ -95,6 +104,7 @@ __all__ = [
     "seed_mean",
     "seeds_needed",
     "shape",
+    "shared_errors",
     "spearman",
     "spearman_brown",
     "to_json",

@@ -108,6 +108,21 @@ def seed_consistency(hits_SN: np.ndarray, rng: np.random.Generator, replicates: 
     return _consistency(np.asarray(hits_SN), pairs, rng, replicates) if pairs else None
 
 
+@dataclasses.dataclass(frozen=True)
+class SharedErrors:
+    """Whether two groups err on the same samples, beside what two seeds of each do (None of one seed)."""
+
+    between: ErrorConsistency
+    of_a: ErrorConsistency | None
+    of_b: ErrorConsistency | None
+
+
+def shared_errors(a_SN: np.ndarray, b_SN: np.ndarray, rng: np.random.Generator, replicates: int = REPLICATES) -> SharedErrors:
+    """Of hits (S, N) of the seeds of both; an interval only between them."""
+    of_a, of_b = (seed_consistency(hits_SN, rng, 0) for hits_SN in (a_SN, b_SN))
+    return SharedErrors(error_consistency(a_SN, b_SN, rng, replicates), of_a, of_b)
+
+
 def _consistency(hits_RN: np.ndarray, pairs: list[tuple[int, int]], rng: np.random.Generator, replicates: int) -> ErrorConsistency:
     """Samples are drawn by their pattern of hits over all runs, of which there are few."""
     N = hits_RN.shape[1]

@@ -109,9 +109,10 @@ def _errors(pair: dict) -> str:
     between = pair["errors"]["between"]
     if between["reason"] is not None:
         return f"{between['reason']}; nothing to compare"
-    sides = [(pair[side], pair["errors"][f"seeds of {side}"]) for side in "ab"]
+    sides = [(pair[side], pair["errors"][f"of_{side}"]) for side in "ab"]
     seeds = [f"of {name} {_number(own['kappa'])}" for name, own in sides if own is not None]
-    said = f"kappa {_number(between['kappa'])} [{between['low']:.3f}, {between['high']:.3f}], at most {_number(between['largest'])}"
+    over = "" if between["low"] is None else f" [{between['low']:.3f}, {between['high']:.3f}]"
+    said = f"kappa {_number(between['kappa'])}{over}, at most {_number(between['largest'])}"
     return said + (f"; two seeds {', '.join(seeds)}" if seeds else "")
 
 

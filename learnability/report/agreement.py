@@ -15,21 +15,20 @@ from learnability.agreement import (
     check_comparable,
     controls,
     correlation,
-    error_consistency,
     hardest_overlap,
     hit_shares,
     nontrivial,
     oriented,
-    seed_consistency,
     seed_mean,
     shape,
+    shared_errors,
     to_json,
     within_class,
     within_class_correlation,
 )
 from learnability.errors import InputError, LearnabilityError
 from learnability.metrics import METRICS, MIXED
-from learnability.store.hits import hits_at
+from learnability.store.hits import hits_of
 from learnability.store.paths import Cache
 from learnability.store.runs import Run
 from learnability.store.scores import ScoreTable
@@ -63,7 +62,8 @@ def measured(found: ScoreTable, replicates: int = REPLICATES, allow: Iterable[st
         "shapes": {name: to_json(shape(score_N, low, high)) for name, score_N in zip(found.columns, score_RN, strict=True)},
         "agreement": {kind: to_json(agreement) for kind, agreement in agreements.items()},
         "pairs": [
-            _pair(a, b, score_RN, found.labels_N, low, high) | {"errors": None if cache is None else _errors(cache, found, a, b)}
+            _pair(a, b, score_RN, found.labels_N, low, high)
+            | {"errors": None if cache is None else _errors(cache, found, a, b, replicates)}
             for a, b in itertools.combinations(groups, 2)
         ],
     }
@@ -146,30 +146,21 @@ def _pair(a: Group, b: Group, score_RN: np.ndarray, labels_N: np.ndarray, low: f
     }
 
 
-def _errors(cache: Cache, found: ScoreTable, a: Group, b: Group) -> dict | None:
-    """Error consistency of two groups at the last look that all their runs have, and of the seeds of each; None where it is not known."""
+def _errors(cache: Cache, found: ScoreTable, a: Group, b: Group, replicates: int) -> dict | None:
+    """Whether two groups err on the same samples at the last look that all their runs have; None where it is not known."""
     runs = list(found.runs.values())
     sides = [[runs[row] for row in group.rows] for group in (a, b)]
     if any(run.config.folds is not None for own in sides for run in own):
         return None
-    look, seen_N, hits = min(run.looks for own in sides for run in own) - 1, np.ones(len(found.sample_ids_N), bool), []
-    for own in sides:
-        hits_SN = np.zeros((len(own), len(seen_N)), bool)
-        for run, hits_N in zip(own, hits_SN, strict=True):
-            try:
-                ids_n, hits_n, seen_n = hits_at(cache, [run], look)
-            except LearnabilityError:  # a recording from elsewhere need not have predictions
-                return None
-            at = np.flatnonzero(np.isin(found.sample_ids_N, ids_n))
-            rows = np.searchsorted(ids_n, found.sample_ids_N[at])
-            hits_N[at] = hits_n[rows]
-            seen_N &= np.isin(np.arange(len(seen_N)), at[seen_n[rows]])
-        hits.append(hits_SN)
+    look = min(run.looks for own in sides for run in own) - 1
+    try:
+        (a_SN, seen_a), (b_SN, seen_b) = (hits_of(cache, [[run] for run in own], found.sample_ids_N, look) for own in sides)
+    except LearnabilityError:  # a recording from elsewhere need not have predictions
+        return None
+    seen_N = seen_a & seen_b
     if not seen_N.any():
         return None
-    rng, (of_a, of_b) = np.random.default_rng(0), (hits_SN[:, seen_N] for hits_SN in hits)
-    own = [to_json(one) if (one := seed_consistency(side, rng, replicates=0)) else None for side in (of_a, of_b)]
-    return {"look": look, "between": to_json(error_consistency(of_a, of_b, rng)), "seeds of a": own[0], "seeds of b": own[1]}
+    return {"look": look} | to_json(shared_errors(a_SN[:, seen_N], b_SN[:, seen_N], np.random.default_rng(0), replicates))
 
 
 def _cross(a: Group, b: Group, score_RN: np.ndarray) -> dict:

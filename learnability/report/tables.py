@@ -91,7 +91,7 @@ def _errors(found: dict | None) -> str:
         return "unknown"
     if found["between"]["reason"] is not None:
         return "no errors left"
-    seeds = [number(own["kappa"]) for own in (found["seeds of a"], found["seeds of b"]) if own is not None]
+    seeds = [number(own["kappa"]) for own in (found["of_a"], found["of_b"]) if own is not None]
     return number(found["between"]["kappa"]) + (f" ({', '.join(seeds)})" if seeds else "")
 
 

@@ -25,3 +25,14 @@ def hits_at(cache: Cache, unit: Sequence[Run], look: int) -> tuple[np.ndarray, n
         at = np.searchsorted(ids_N, one.sample_ids_N[rows])
         hits_N[at], seen_N[at] = one.hits_NE[rows, 0], one.seen_NE[rows, 0]
     return ids_N, hits_N, seen_N
+
+
+def hits_of(cache: Cache, units: Sequence[Sequence[Run]], sample_ids_n: np.ndarray, look: int) -> tuple[np.ndarray, np.ndarray]:
+    """(hits_Sn, seen_n) of several seeds for these samples; seen are those that every seed has seen at that look."""
+    hits_Sn, seen_n = np.zeros((len(units), len(sample_ids_n)), bool), np.ones(len(sample_ids_n), bool)
+    for unit, hits_n in zip(units, hits_Sn, strict=True):
+        ids_N, hits_N, seen_N = hits_at(cache, unit, look)
+        at = np.searchsorted(ids_N, sample_ids_n).clip(max=len(ids_N) - 1)
+        hits_n[:] = hits_N[at]
+        seen_n &= seen_N[at] & (ids_N[at] == sample_ids_n)
+    return hits_Sn, seen_n

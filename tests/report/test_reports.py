@@ -75,7 +75,7 @@ def test_numbers_of_the_paper_are_those_of_the_agreement_command(many_paper, cap
         row = next(line for line in re.findall(r"<tr>(.*?)</tr>", content) if f"{cross['a']} and {cross['b']}" in line)
         assert f"{published[0]:.3f} ({published[1]:.3f})" in row and f"{cross['single_run']:.3f}" in row
     for pair in told["pairs"]:
-        kappa, seeds = pair["errors"]["between"]["kappa"], [pair["errors"][f"seeds of {side}"] for side in "ab"]
+        kappa, seeds = pair["errors"]["between"]["kappa"], [pair["errors"][f"of_{side}"] for side in "ab"]
         told_of_seeds = ", ".join(f"{one['kappa']:.3f}" for one in seeds if one)
         assert f"{kappa:.3f} ({told_of_seeds})" in text
     assert f"{next(own['value'] for own in pearson['reliabilities'] if own['group'] == 'resnet20'):.3f}" in text
