@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from learnability import __version__
+from learnability.commands import several
 from learnability.errors import InputError, LearnabilityError, NotFound
 
 COMMANDS = (
@@ -51,4 +52,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    several.end(main())

@@ -1,7 +1,10 @@
 """Runs over several devices from the shell: the processes are started; the first of them leads, the others follow."""
 
 import contextlib
+import os
+import sys
 from collections.abc import Iterator
+from typing import NoReturn
 
 from learnability.config import RunConfig
 from learnability.errors import PeerLost
@@ -27,7 +30,22 @@ def joined(count: int, device: str):
         return None
     from learnability.training.ranks import Ranks
 
-    return Ranks.joined(count, device)
+    found = Ranks.joined(count, device)
+    _met.add(found.rank)
+    return found
+
+
+def end(code: int) -> NoReturn:
+    """Ends this process. One that has met others goes at once: a thread of their connections that asks for an interpreter which is
+    being taken down would abort it, though all its work is done."""
+    if _met:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
+_met: set[int] = set()  # ranks that this process has been
 
 
 @contextlib.contextmanager

@@ -159,3 +159,12 @@ def test_more_devices_than_rows_or_a_row_alone_for_batch_norm_is_refused(toy, mo
     flat = {"flat": "tests.training.toy:flat"}
     with pytest.raises(ConfigError, match="over 10 devices leave a device one row of a batch"):
         train(toy.config(arch="flat", devices=10), toy.cache, "cpu", own_architectures=flat)
+
+
+@pytest.mark.parametrize(("met", "said"), [("", "all that it says\nfrom the exit\n"), ("several._met.add(1); ", "all that it says\n")])
+def test_a_process_that_has_met_others_is_not_taken_apart(met, said):
+    """Threads of its connections would then abort it: one of some hundred runs over two ranks ended so, with everything done."""
+    code = f"import atexit; from learnability.commands import several; {met}atexit.register(print, 'from the exit'); "
+    code += "print('all that it says'); several.end(3)"
+    outcome = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (outcome.returncode, outcome.stdout, outcome.stderr) == (3, said, "")
