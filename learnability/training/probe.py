@@ -20,7 +20,8 @@ from learnability.training.ways import REFERENCE, Forward, Way, candidates, has_
 
 FORMAT = 2
 WARM_UP, TIMED = {"cpu": 1, "cuda": 2, "mps": 2}, 5  # steps of each way; the second captured one holds its capture
-HOPELESS = {1: 1.6, 2: 1.3, 3: 1.15}  # timed steps -> a way this much slower than the best is then timed no further
+HOPELESS = {0: 1.6, 1: 1.6, 2: 1.3, 3: 1.15}  # timed steps -> a way this much slower than the best is then timed no further
+TELLING_S = 1.0  # a first step on the CPU, not compiled, that takes so long is mostly the step itself
 ENOUGH_S = 3.0  # a way with two timed steps that took so long is timed no further either: long steps scatter less
 CHECKED = 32  # images of the numerical check
 COMPILE = {"cpu": (60.0, 0.1), "cuda": (40.0, 0.3)}  # seconds that compiling is thought to cost, and the share of a training it saves
@@ -105,9 +106,12 @@ def tried(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, device
                 racers.remove(racer)
                 running.remove(racer)
         timed = turn + 1 - warm_up
-        if timed in HOPELESS:
-            best = min((racer.step_s for racer in racers), default=0)
+        best = min((racer.step_s for racer in racers), default=0)
+        telling = device.type == "cpu" and best >= TELLING_S and not any(racer.way.compiled for racer in racers)
+        if timed in HOPELESS and (timed or telling):
             running = [racer for racer in running if racer.step_s <= HOPELESS[timed] * best]
+            if telling and len(running) == 1 < len(racers):
+                break
         if timed >= 2:
             running = [racer for racer in running if sum(racer.timed) < ENOUGH_S]
         if timed >= 1 and not goes_on():
@@ -138,7 +142,9 @@ class Check:
     def refusal(self, way: Way) -> str | None:
         """Why a way's numbers do not count, or None."""
         for training in (True,) if way.compiled else (True, False):
-            found = _distances(self._numbers(self.network, self.images, way, training), self.expected[training])
+            expected = self.expected[training]
+            numbers = expected if way == REFERENCE else self._numbers(self.network, self.images, way, training)
+            found = _distances(numbers, expected)
             for what, distance, effect in zip(("logits", "gradients"), found, self.effect[training], strict=True):
                 allowed = max(LEAST_TOLERANCE, TOLERANCE[way.precision] * effect)
                 if not distance <= allowed:
@@ -170,7 +176,7 @@ class _Racer:
 
     @property
     def step_s(self) -> float:
-        return statistics.median(self.timed)
+        return statistics.median(self.timed or self.times[-1:])
 
     @property
     def timed(self) -> list[float]:

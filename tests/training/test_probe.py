@@ -161,17 +161,22 @@ def test_a_slow_start_is_held_against_no_way(one_thread, monkeypatch):
     """The second update of a captured way holds its capture, the first of a compiled one its compilation."""
     assert probe.WARM_UP["cuda"] == 2
     monkeypatch.setattr(probe, "WARM_UP", {"cpu": 2})
-    seconds = {CHANNELS_LAST: [1.0] * 7, GEMM: [90.0, 90.0] + [0.5] * 5}
+    seconds = {CHANNELS_LAST: [0.1] * 7, GEMM: [9.0, 9.0] + [0.05] * 5}
     monkeypatch.setattr(probe._Racer, "step", lambda self: self.times.append(seconds[self.way][len(self.times)]))
     images, labels = batch(4)
     trials = {trial.way: trial for trial in tried(build("tiny", 4, 3, 0, OWN), images, labels, CPU, [CHANNELS_LAST, GEMM], lambda: True)}
-    assert (trials[GEMM].step_s, trials[CHANNELS_LAST].step_s) == (0.5, 1.0)
+    assert (trials[GEMM].step_s, trials[CHANNELS_LAST].step_s) == (0.05, 0.1)
 
 
-@pytest.mark.parametrize(("seconds", "steps"), [(0.1, [6, 3]), (1.0, [4, 3]), (2.0, [3, 3])])
-def test_long_steps_are_timed_less_often(one_thread, monkeypatch, seconds, steps):
-    """One warm-up; the slower way is dropped after two timed steps, both where they took three seconds."""
-    monkeypatch.setattr(probe._Racer, "step", lambda self: self.times.append(seconds * (1 if self.way == GEMM else 1.4)))
+@pytest.mark.parametrize(
+    ("seconds", "slower", "steps"), [(0.1, 1.4, [6, 3]), (0.9, 1.4, [5, 3]), (2.0, 1.2, [3, 3]), (1.0, 1.4, [3, 3]), (2.0, 1.7, [1, 1])]
+)
+def test_long_steps_are_timed_less_often(one_thread, monkeypatch, seconds, slower, steps):
+    """One warm-up; the slower way is dropped after two timed steps, both where they took three seconds.
+
+    From a second a step on one that is left over is timed no more, and the first step can be enough.
+    """
+    monkeypatch.setattr(probe._Racer, "step", lambda self: self.times.append(seconds * (1 if self.way == GEMM else slower)))
     images, labels = batch(4)
     made, racer = [], probe._Racer
     monkeypatch.setattr(probe, "_Racer", lambda *given: made.append(racer(*given)) or made[-1])
