@@ -32,12 +32,12 @@ def shown(page) -> int:
 
 
 def gone(page, sample_id: int) -> None:
-    """Waits until the next sample stands alone, from its first button to its last."""
+    """Waits until the next sample stands alone, from its first button to the last that KEYS press: a key without a button does nothing."""
     page.wait_for_function(
         """([shown, old]) => {
           const of = (kind) => [...document.querySelectorAll(shown.replace("keep", kind))]
             .map((element) => /queue-([0-9]+)/.exec(element.className)[1])
-          const [keep, take] = [of("keep"), of("relabel-1")]
+          const [keep, take] = [of("keep"), of("relabel-2")]
           return keep.length === 1 && take.length === 1 && keep[0] === take[0] && keep[0] !== old
         }""",
         arg=[SHOWN, str(sample_id)],
