@@ -4,6 +4,7 @@ import numpy as np
 import streamlit as st
 
 from learnability.charts import distributions
+from learnability.metrics import SHARES
 from ui import data, details, empty, gallery, headline, listing, reliability, scored, state, words
 
 now, found = empty.chosen()
@@ -62,7 +63,7 @@ def spread(made) -> None:
         st.plotly_chart(
             scored.histogram_figure(made), key="spread", config={"displayModeBar": False}, alt=f"Histogram of {words.label(made.metric)}"
         )
-        if made.metric in words.SHARES:
+        if made.metric in SHARES:
             zero, one = int((known == 0).sum()), int((known == 1).sum())
             st.caption(f"Never right: {words.share(zero, len(known))}. Right in every epoch: {words.share(one, len(known))}.")
         else:

@@ -27,6 +27,9 @@ def expectation() -> None:
 
 def step_slider(plan: Plan) -> int:
     """The update that the pictures and the histogram show."""
+    if plan.T == 1:
+        st.caption("This training has one update, the first and the last.")
+        return 0
     if (state.widget("step") or 0) > plan.T - 1:
         state.set_widget("step", plan.T - 1)
     st.slider("Update", 0, plan.T - 1, key="step", bind="query-params", help="The first is 0. Arrow keys move it.")

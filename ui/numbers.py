@@ -7,7 +7,7 @@ import streamlit as st
 
 from learnability import agreement
 from learnability.charts import reliability
-from learnability.metrics import MIXED
+from learnability.metrics import MIXED, SHARES
 from ui import scored, trust, words
 from ui.series import Series, joined
 
@@ -43,7 +43,7 @@ def measured(made: Series, b: Series) -> Numbers:
         found = trust.between(made, b, "pearson")
         pearson, reliabilities = found.cross, found.reliabilities
         spearman = trust.between(made, b, "spearman").cross
-    ends = made.metric in words.SHARES and b.metric in words.SHARES
+    ends = made.metric in SHARES and b.metric in SHARES
     apart = agreement.nontrivial(_share(made, x), _share(b, y)) if ends else None
     return Numbers(
         N=len(ids),
@@ -161,7 +161,7 @@ def draw(told: Numbers, made: Series, b: Series) -> None:
     if told.errors is not None:
         _errors(*told.errors)
     for side, one, has in (("A", made, told.shapes[0]), ("B", b, told.shapes[1])):
-        ends = f", {100 * has.share_low:.0f} % at 0, {100 * has.share_high:.0f} % at 1" if one.metric in words.SHARES else ""
+        ends = f", {100 * has.share_low:.0f} % at 0, {100 * has.share_high:.0f} % at 1" if one.metric in SHARES else ""
         st.caption(f"{side}: mean {words.number(has.mean)}, {words.count(has.distinct, 'different value')}{ends}")
     if told.controls is not None and np.isfinite(told.controls.permuted):
         st.caption(_checks(told.controls))

@@ -5,6 +5,7 @@ import streamlit as st
 
 from learnability.config import ARCHITECTURES
 from learnability.datasets import Dataset
+from learnability.metrics import SHARES
 from learnability.store.runs import Run
 from ui import data, lasso, listing, numbers, pair_points, pair_selection, scored, state, words
 from ui.series import Series, joined
@@ -100,7 +101,7 @@ def ranges(made: Series, b: Series) -> None:
     with st.popover("Select by two ranges"):
         chosen = []
         for side, one in (("A", made), ("B", b)):
-            low, high = map(float, one.cells.span if one.metric not in words.SHARES else (0, 1))
+            low, high = map(float, one.cells.span if one.metric not in SHARES else (0, 1))
             key = f"range-{side}-{one.metric}"
             chosen.append(st.slider(f"{words.label(one.metric)} of {side}", low, high, (low, high), key=key))
         (x0, x1), (y0, y1) = chosen

@@ -7,6 +7,7 @@ import numpy as np
 
 from learnability.charts.cells import Cells, cells
 from learnability.config import RunConfig
+from learnability.metrics import SHARES, mean_of_runs
 from learnability.store import heldout
 from learnability.store.runs import Run
 from ui import words
@@ -33,15 +34,8 @@ class Series:
 
     @functools.cached_property
     def score_N(self) -> np.ndarray:
-        """The mean over the seeds. Scores are stored in single precision: means that are equal in whole looks are made equal again."""
-        if len(self.score_RN) == 1:
-            return self.score_RN[0]
-        mean_N = self.score_RN.mean(0, dtype=np.float64)
-        if self.metric not in words.SHARES or len(set(self.looks)) > 1:
-            return mean_N
-        steps = self.looks[0] * self.seeds
-        whole_N = np.rint(mean_N * steps) / steps
-        return np.where(np.abs(whole_N - mean_N) < 1e-6, whole_N, mean_N)
+        """The mean over the seeds."""
+        return self.score_RN[0] if len(self.score_RN) == 1 else mean_of_runs(self.score_RN, self.metric, self.looks)
 
     @property
     def seeds(self) -> int:
@@ -67,9 +61,9 @@ class Series:
     @functools.cached_property
     def cells(self) -> Cells:
         """The grid of values this score can take."""
-        if self.metric in words.SHARES and len(set(self.looks)) == 1:
+        if self.metric in SHARES and len(set(self.looks)) == 1:
             return cells(self.score_N, span=(0.0, 1.0), levels=self.looks[0] * self.seeds)
-        if self.metric in words.SHARES:
+        if self.metric in SHARES:
             return cells(self.score_N, span=(0.0, 1.0))
         if words.metric_named(self.metric).whole and np.isfinite(self.score_N).any():
             span = float(np.nanmin(self.score_N)), float(np.nanmax(self.score_N))

@@ -5,7 +5,7 @@ import numpy as np
 from learnability.config import RunConfig
 from learnability.curriculum import parse_curriculum
 from learnability.errors import LearnabilityError
-from learnability.metrics import FIRST, METRICS, Metric
+from learnability.metrics import FIRST, METRICS, SHARES, Metric
 from learnability.store import imported
 from learnability.store.paths import Cache
 
@@ -29,7 +29,6 @@ UNITS = {
     "consensus_share": "share of epochs",
     "suspicion": "rank, 0 to 1",
 }
-SHARES = ("learnability", "consensus_share")  # steps of 1 / looks
 PLACES = ("suspicion", "confidence", "variability", "aleatoric")  # between 0 and 1, no steps
 THEMSELVES = "the samples themselves"  # what an imported score is of, whatever network A is
 DIRECTIONS = {"high": "higher = easier", "low": "lower = easier", "neither": "no easy end", "none": "no order"}

@@ -7,7 +7,7 @@ import sys
 
 from learnability.commands.arguments import cache_of, command, print_json, table
 from learnability.config import ARCHITECTURES, LIBRARIES, checked_arch
-from learnability.store.architectures import Registered, offered, register, registered, unregister
+from learnability.store.architectures import Registered, expect_known, offered, register, registered, unregister
 from learnability.store.datasets import open_dataset
 from learnability.store.paths import Cache
 from learnability.store.runs import load_runs
@@ -53,7 +53,11 @@ def run(args) -> int:
 
 
 def remember(cache: Cache, arch: str) -> None:
-    """Registers a path `package.module:function` that was given in a shell, so that queue, resume and form know it too."""
+    """Registers a path `package.module:function` that was given in a shell, so that queue, resume and form know it too.
+
+    ConfigError for a name that stands for nothing.
+    """
+    expect_known(cache, arch)
     kind = checked_arch(arch).partition(":")[0]
     if ":" in arch and kind not in LIBRARIES and arch not in registered(cache):
         from learnability.training.architectures import origin_of

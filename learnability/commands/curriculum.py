@@ -7,10 +7,12 @@ import sys
 import time
 
 from learnability import experiments, jobs
+from learnability.commands import architectures as own_architectures
 from learnability.commands import curriculum_files
 from learnability.commands.arguments import Bar, add_cluster, cache_of, command, device_of, print_json, table
 from learnability.config import AUGMENTS, PRECISIONS, SCHEDULES, RunConfig, planted_name
 from learnability.curriculum import ARMS, PACINGS, SeedMean
+from learnability.errors import InputError
 from learnability.experiments import Design, Launched, Proposal, Results
 from learnability.experiments.design import RECIPE, design_from
 from learnability.jobs import Estimate
@@ -103,6 +105,7 @@ def design_of(args: argparse.Namespace) -> Design:
 
 def run(args) -> int:
     cache, device, design = cache_of(args), device_of(args), design_of(args)
+    own_architectures.remember(cache, design.arch)
     proposal = experiments.propose(cache, design, device)
     launched = _launch(cache, proposal, args)
     if not args.wait:
@@ -117,6 +120,8 @@ def run(args) -> int:
 
 def show(args) -> int:
     cache = cache_of(args)
+    if args.target is not None and not 0 < args.target <= 1:
+        raise InputError(f"--target {args.target:g}: expected a test accuracy above 0 and at most 1, for example 0.9 for 90 %.")
     if args.all:
         found = experiments.experiments(cache, args.data)
         rows = [

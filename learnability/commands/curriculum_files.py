@@ -49,7 +49,10 @@ def _parser(actions, name: str, run, summary: str, example: str):
     own.add_argument("--data", required=True, metavar="NAME", help="the data set")
     own.add_argument("--metric", default="learnability", metavar="METRIC", help="the score (default learnability)")
     own.add_argument("--easy-is", choices=("high", "low"), help="its easy end, for a metric without one of its own")
-    own.add_argument("--scores", metavar="GROUP", help="group or run whose scores to take (default: the group with most seeds)")
+    own.add_argument(
+        "--scores", metavar="GROUP",
+        help="group or run whose scores to take (default: on the original labels, of most samples the group with most seeds)",
+    )  # fmt: skip
     own.add_argument("--seed", type=int, default=0, help="of ties and of random choices (default 0)")
     own.add_argument("--out", required=True, metavar="FILE", type=Path, help="a .parquet or .csv file, by key and hash")
     return own
@@ -62,7 +65,7 @@ def order(args) -> int:
         never_learned_N=scores.never_n, sample_ids_N=ids_n,
     )  # fmt: skip
     _write(args.out, curricula.order_table(opened, made, _by_id(opened, scores, ids_n)))
-    print(f"{args.out}: {len(made.in_play()):,} samples, {args.arm} by {args.metric} of {scores.said}")
+    print(f"{args.out}: {len(made.in_play()):,} samples, {args.arm} by {args.metric} of {_said(opened, scores, ids_n)}")
     return 0
 
 
@@ -76,7 +79,8 @@ def weights(args) -> int:
     found = curriculum.importance(difficulty_n, min(run.looks for run in scores.runs), args.alpha, args.cap)
     _write(args.out, curricula.weights_table(opened, ids_n, found))
     print(
-        f"{args.out}: {len(ids_n):,} samples; the draw concentrates on {found.in_play:,.0f} of them, "
+        f"{args.out}: {len(ids_n):,} samples by {args.metric} of {_said(opened, scores, ids_n)}; the draw concentrates on "
+        f"{found.in_play:,.0f} of them, "
         f"{found.effective_fraction:.0%} of a draw is effective"
     )
     if found.warning:
@@ -96,7 +100,7 @@ def subset(args) -> int:
     kept = curriculum.prune(scores.score_n, _easy_end(args), keep, args.method, beta=args.beta, **told)
     score_of = _by_id(opened, scores, ids_n)
     _write(args.out, curricula.subset_table(opened, kept, score_of))
-    print(f"{args.out}: {len(kept):,} of {len(ids_n):,} samples, {args.method} by {args.metric} of {scores.said}")
+    print(f"{args.out}: {len(kept):,} of {len(ids_n):,} samples, {args.method} by {args.metric} of {_said(opened, scores, ids_n)}")
     if args.method != "random":
         beside = args.out.with_stem(f"{args.out.stem}-random")
         _write(beside, curricula.subset_table(opened, curriculum.prune(scores.score_n, _easy_end(args), keep, "random", **told), score_of))
@@ -136,16 +140,34 @@ def _chosen(cache: Cache, args) -> tuple[str, list[Run]]:
             f"python -m learnability train --data {args.data} --arch resnet20"
         )
     if args.scores is None:
-        id = max(groups, key=lambda id: (len(groups[id]), groups[id][0].looks, id))
-        return id, groups[id]
+        own = {id: runs for id, runs in groups.items() if runs[0].config.labels == "original"}
+        if not own:
+            raise InputError(
+                f"data set {args.data!r} has no finished run on its original labels. Train one, or name another by --scores: "
+                f"{', '.join(groups)}."
+            )
+        whole = [id for id, runs in own.items() if runs[0].config.subset is None]
+        id = max(whole or own, key=lambda id: (len(own[id]), own[id][0].looks, id))
+        return id, own[id]
     runs = groups.get(args.scores) or [run for own in groups.values() for run in own if run.id == args.scores]
     if not runs:
         raise InputError(f"--scores {args.scores!r}: expected a group or run of {', '.join(groups)}.")
     return args.scores, runs
 
 
+def _said(opened: Dataset, scores: Scores, ids_n: np.ndarray) -> str:
+    """Whose scores they are, and of what, where that is not the whole data set as it is labelled."""
+    config = scores.runs[0].config
+    labels = "" if config.labels == "original" else f", labels {config.labels}"
+    part = "" if len(ids_n) == opened.N else f", {len(ids_n):,} of {opened.N:,} train samples"
+    return f"{scores.said}{labels}{part}"
+
+
 def _easy_end(args) -> str:
-    return args.easy_is or METRICS[args.metric].easy_is
+    end = args.easy_is or METRICS[args.metric].easy_is
+    if end == "neither":
+        raise InputError(f"metric {args.metric!r} has no easy end of its own: expected --easy-is high or --easy-is low.")
+    return end
 
 
 def _by_id(opened: Dataset, scores: Scores, ids_n: np.ndarray) -> np.ndarray:

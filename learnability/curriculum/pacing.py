@@ -33,11 +33,16 @@ class Pacing:
 
     def __post_init__(self):
         _expect(self.name in NAMES, "name", self.name, f"one of {', '.join(NAMES)}")
+        _expect(isinstance(self.m, int | np.integer), "m", self.m, "a whole number of steps of at least 1, for example 100")
+        for field in dataclasses.fields(self)[1:]:  # 1 and 1.0 are the same pacing, and are written alike
+            value = getattr(self, field.name)
+            _expect(isinstance(value, int | float | np.number), field.name, value, "a number")
+            object.__setattr__(self, field.name, int(value) if field.name == "m" else float(value))
         _expect(math.isfinite(self.a) and self.a >= 0, "a", self.a, "a share of the steps of at least 0, for example 0.8")
         _expect(0 <= self.b <= 1, "b", self.b, "a share of the samples from 0 to 1, for example 0.2")
         _expect(0 < self.f <= 1, "f", self.f, "a share of the samples above 0 and at most 1, for example 0.04")
         _expect(1 <= self.q < math.inf, "q", self.q, "a growth of at least 1, for example 1.9")
-        _expect(isinstance(self.m, int) and self.m >= 1, "m", self.m, "a whole number of steps of at least 1, for example 100")
+        _expect(self.m >= 1, "m", self.m, "a whole number of steps of at least 1, for example 100")
         _expect(0 < self.c0 <= 1, "c0", self.c0, "a share of the samples above 0 and at most 1, for example 0.01")
         _expect(0 < self.p < math.inf, "p", self.p, "a number above 0, for example 2")
 
@@ -65,10 +70,12 @@ def parse_pacing(text: str) -> Pacing:
         field, _, value = setting.partition("=")
         known = Pacing(name=name).parameters
         try:
+            if field in fields:
+                raise ValueError("given twice")
             fields[field] = type(known[field])(value)
         except (KeyError, ValueError) as problem:
-            expected = ", ".join(f"{field}={value}" for field, value in known.items())
-            raise InputError(f"pacing {text!r}: expected {name} with {expected}, got {setting!r}.") from problem
+            expected = " with " + ", ".join(f"{field}={value}" for field, value in known.items()) if known else " alone"
+            raise InputError(f"pacing {text!r}: expected {name}{expected}, each once, got {setting!r}. Write it so.") from problem
     return Pacing(name=name, **fields)
 
 

@@ -155,7 +155,7 @@ class Schedule:
                 )
         step = state.get("step")
         if not isinstance(step, int) or not 0 <= step <= self.steps:
-            raise InputError(f"step {step!r} of the saved state: expected 0 to {self.steps}.")
+            raise InputError(f"step {step!r} of the saved state: expected 0 to {self.steps}. Resume with what state_dict() gave.")
         return step
 
     @property
@@ -196,4 +196,4 @@ def expected_presentations(schedule: Schedule) -> np.ndarray:
     added = np.zeros(schedule.N + 1)
     np.add.at(added, 0, shares.sum())
     np.subtract.at(added, sizes, shares)
-    return np.cumsum(added)[:-1]
+    return np.maximum(np.cumsum(added)[:-1], 0)  # the sum may round to less

@@ -1,6 +1,7 @@
 """Score to drawing probabilities and the weights that make up for them."""
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -54,9 +55,13 @@ def importance(difficulty_N: np.ndarray, looks: int, alpha: float = 1.0, cap: fl
     known = ~np.isnan(difficulty_N)
     if not known.any() or (difficulty_N[known] < 0).any() or (difficulty_N[known] > 1).any():
         raise InputError("difficulty_N: expected numbers from 0 to 1, at least one. Use 1 - learnability, or rank_difficulty.")
-    if looks < 1 or alpha < 0 or cap < 1:
-        raise InputError(f"looks {looks}, alpha {alpha}, cap {cap}: expected looks >= 1, alpha >= 0, cap >= 1.")
-    q = (difficulty_N[known] + 1 / looks) ** alpha
+    if not (looks >= 1 and 0 <= alpha < math.inf and 1 <= cap < math.inf):
+        raise InputError(
+            f"looks {looks}, alpha {alpha}, cap {cap}: expected looks of at least 1, alpha of at least 0, cap of at least 1, all of them "
+            "finite. The usual ones are alpha 1 and cap 10."
+        )
+    hardness = difficulty_N[known] + 1 / looks
+    q = (hardness / hardness.max()) ** alpha
     q = np.maximum(q, q.max() / cap)
     p_N, w_N = np.zeros(len(difficulty_N)), np.zeros(len(difficulty_N))
     p_N[known] = q / q.sum()

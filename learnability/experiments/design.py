@@ -23,11 +23,12 @@ from learnability.curriculum import (
 from learnability.datasets import Dataset, trained_ids
 from learnability.errors import InputError
 from learnability.experiments import scores as score_runs
-from learnability.experiments.found import experiment_id
+from learnability.experiments.found import experiment_id, experiments, orders_metadata
 from learnability.experiments.scores import Scores
 from learnability.export import curricula
 from learnability.jobs import Estimate
 from learnability.metrics import METRICS
+from learnability.store.architectures import expect_known
 from learnability.store.datasets import label_versions, open_dataset
 from learnability.store.paths import Cache
 from learnability.store.runs import Run
@@ -132,16 +133,19 @@ class Launched:
 
 def propose(cache: Cache, design: Design, device: str = "auto") -> Proposal:
     """Which runs an experiment takes and what they cost. InputError says what cannot be."""
+    expect_known(cache, design.arch)
     dataset = _dataset(cache, design)
     ids_n = _ids(dataset, design.subset)
     subset = None if len(ids_n) == int((dataset.labels_N >= 0).sum()) else design.subset
     design = dataclasses.replace(design, subset=subset)
     groups = score_runs.candidates(cache, design.data, dataset.fingerprint)
     chosen = design.scores or score_runs.found(cache, groups, design.arch, subset, design.labels)
-    missing = _score_configs(design, dataset)
-    if chosen is None or design.scores is None and _under_way(cache, missing, groups[chosen]):
+    missing, before = _score_configs(design, dataset), _scores_before(cache, design, dataset, groups)
+    if before is None and (chosen is None or design.scores is None and _under_way(cache, missing, groups[chosen])):
         return _scores_first(cache, design, dataset, ids_n, missing, device)
-    members = score_runs.named(groups, chosen, design.labels)
+    members = score_runs.named(groups, chosen, design.labels) if before is None else before
+    others = "" if before is None or {run.id for run in before} == {run.id for run in groups[chosen]} else chosen
+    chosen = chosen if before is None else before[0].group
     scores = score_runs.load(cache, chosen, members, design.metric, ids_n)
     first = max(scores.seeds) + 1 if design.first_seed is None else design.first_seed
     check_no_leak(scores.seeds, range(first, first + design.seeds))
@@ -153,7 +157,7 @@ def propose(cache: Cache, design: Design, device: str = "auto") -> Proposal:
     return Proposal(
         design=design, id=experiment_id(configs[0], key, str(design.pacing)), scores=scores, orders=orders, key=key, configs=configs,
         new=new, estimate=jobs.estimate(cache, new, device), later=None, samples=len(ids_n), updates=schedule.steps, first_seed=first,
-        notes=_notes(design, scores, schedule),
+        notes=_notes(design, scores, schedule, others),
     )  # fmt: skip
 
 
@@ -166,7 +170,7 @@ def launch(cache: Cache, proposal: Proposal, device: str = "auto", threads: int 
             _keep(cache, proposal, opened, arm, made)
     made = jobs.launch(cache, proposal.configs, device, threads)
     known = [run_id for run_id, created in made if not created]
-    resumed = [run_id for run_id in known if _goes_on(cache, design.data, run_id)]
+    resumed = [run_id for run_id in known if _goes_on(cache, design.data, run_id, device, threads)]
     return Launched(
         new=tuple(run_id for run_id, created in made if created),
         resumed=tuple(resumed),
@@ -174,9 +178,10 @@ def launch(cache: Cache, proposal: Proposal, device: str = "auto", threads: int 
     )
 
 
-def _goes_on(cache: Cache, data: str, run_id: str) -> bool:
-    """Puts a run that was stopped, failed or cut off back into the queue; whether it was one."""
-    return "resume" in jobs.state(cache, data, run_id).actions and jobs.resume(cache, data, run_id)
+def _goes_on(cache: Cache, data: str, run_id: str, device: str, threads: int | None) -> bool:
+    """Puts a run that was stopped, failed or cut off back into the queue, on the device that was named; whether it was one."""
+    named = None if device == "auto" else device
+    return "resume" in jobs.state(cache, data, run_id).actions and jobs.resume(cache, data, run_id, named, threads)
 
 
 def _dataset(cache: Cache, design: Design) -> Dataset:
@@ -212,6 +217,23 @@ def _under_way(cache: Cache, configs: tuple[RunConfig, ...], done: list[Run]) ->
     """Whether `done` are only some of these runs and another was begun: an order of theirs would rest on fewer seeds than asked for."""
     ids = {run.id for run in done}
     return configs[0].group_id == done[0].group and any(config.run_id not in ids and _is_there(cache, config) for config in configs)
+
+
+def _scores_before(cache: Cache, design: Design, dataset: Dataset, groups: dict[str, list[Run]]) -> list[Run] | None:
+    """The runs whose scores this very experiment took when it was launched: their order stays when others are trained meanwhile."""
+    if design.scores is not None:
+        return None
+    shared = dataclasses.replace(_configs(design, dataset, NO_KEY, 0)[0], seed=0, curriculum=None)
+    kind = design.arch, design.subset, design.labels
+    there = {run.id: run for own in groups.values() for run in own if (run.config.arch, run.config.subset, run.config.labels) == kind}
+    asked = {"score": design.metric, "easy_is": design.easy_end}
+    for one in experiments(cache, design.data):
+        told = orders_metadata(cache, one)
+        ids = told.get("runs", "").split(", ")
+        same = (one.config, one.pacing, one.balanced) == (shared, str(design.pacing), design.balance) and told.items() >= asked.items()
+        if same and all(id in there for id in ids):
+            return [there[id] for id in ids]
+    return None
 
 
 def _scores_first(
@@ -268,8 +290,10 @@ def _is_there(cache: Cache, config: RunConfig) -> bool:
     return (cache.run_folder(config.data, config.run_id) / "config.json").exists()
 
 
-def _notes(design: Design, scores: Scores, schedule: Schedule) -> tuple[str, ...]:
+def _notes(design: Design, scores: Scores, schedule: Schedule, others: str) -> tuple[str, ...]:
     notes = []
+    if others:
+        notes.append(f"The order is that of the experiment launched before. By the scores of {others}: --scores {others}.")
     if design.seeds < 3:
         notes.append("Fewer than 3 seeds: too few for an interval worth reading; 5 are better.")
     elif design.seeds < 5:

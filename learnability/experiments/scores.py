@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from learnability.errors import InputError, LearnabilityError, NotFound
-from learnability.metrics import METRICS
+from learnability.metrics import METRICS, mean_of_runs
 from learnability.store.paths import Cache
 from learnability.store.runs import Run, device_seconds, load_looks, load_runs
 from learnability.store.scores import load_run_scores
@@ -83,7 +83,7 @@ def load(cache: Cache, id: str, runs: Iterable[Run], metric: str, ids_n: np.ndar
             score_n = table[name].to_numpy(zero_copy_only=False).astype(np.float64)[rows]
             columns[name].append(np.where(here_n, score_n, np.nan))
         seconds += _seconds(cache, run)
-    score_n = np.mean(columns[metric], axis=0)
+    score_n = mean_of_runs(np.stack(columns[metric]), metric, [run.looks for run in runs])
     if missing := int(np.isnan(score_n).sum()):
         raise InputError(
             f"scores of {id}: expected one for each of the {len(ids_n)} samples that the arms train on, got {len(ids_n) - missing}. "

@@ -9,7 +9,7 @@ ranking      score -> rows easiest or hardest first, ties broken the same way ev
 
 from learnability.metrics.consensus import most_frequent_wrong
 from learnability.metrics.forgetting import MIXED, NEVER, forgetting_events, unforgettable
-from learnability.metrics.ranking import ranking, tie_sizes
+from learnability.metrics.ranking import SHARES, mean_of_runs, ranking, tie_sizes
 from learnability.metrics.table import FIRST, METRICS, Metric, available, score_all
 
 __all__ = [
@@ -17,9 +17,11 @@ __all__ = [
     "METRICS",
     "MIXED",
     "NEVER",
+    "SHARES",
     "Metric",
     "available",
     "forgetting_events",
+    "mean_of_runs",
     "most_frequent_wrong",
     "ranking",
     "score_all",

@@ -1,9 +1,13 @@
 """Score to order: which rows a list shows first. Scores are never jittered; ties are broken the same way every time."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from learnability.errors import InputError
 from learnability.metrics.table import METRICS
+
+SHARES = ("learnability", "consensus_share")  # metrics in steps of 1 / looks
 
 
 def ranking(
@@ -37,6 +41,19 @@ def ranking(
         hardness_N, tie_N = -hardness_N, -tie_N
     ids_N = np.arange(len(hardness_N)) if sample_ids_N is None else sample_ids_N
     return np.lexsort((ids_N, tie_N, hardness_N))  # NaN sorts last
+
+
+def mean_of_runs(score_RN: np.ndarray, metric: str, looks: Sequence[int]) -> np.ndarray:
+    """The mean over R runs, (N,) float64. `looks` of each run.
+
+    Scores are stored in single precision: of metrics that are shares of the looks, means that are equal in whole looks are equal again.
+    """
+    mean_N = np.mean(score_RN, axis=0, dtype=np.float64)
+    if metric not in SHARES or len(set(looks)) > 1:
+        return mean_N
+    steps = looks[0] * len(score_RN)
+    whole_N = np.rint(mean_N * steps) / steps
+    return np.where(np.abs(whole_N - mean_N) < 1e-6, whole_N, mean_N)
 
 
 def tie_sizes(score_N: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from learnability.config import ARCHITECTURES, FORMAT, HEADS, LIBRARIES, checked_arch
@@ -63,6 +64,21 @@ def unregister(cache: Cache, name: str) -> Registered:
         gone = known.pop(name)
         _write(cache, known)
     return gone
+
+
+def unknown(arch: str, own: Iterable[str]) -> ConfigError:
+    """What to say of a name that stands for no architecture; `own` are the registered ones."""
+    return ConfigError(
+        f"architecture {arch!r}: expected one of {', '.join([*ARCHITECTURES, *own])}, torchvision:NAME, timm:NAME or "
+        "package.module:function. Choose one of these or register your own: python -m learnability architectures add "
+        "package.module:function --name NAME"
+    )
+
+
+def expect_known(cache: Cache, arch: str) -> None:
+    """ConfigError for a name that stands for no architecture: it is said before anything is made for it."""
+    if ":" not in arch and arch not in (*ARCHITECTURES, *HEADS) and arch not in (own := registered(cache)):
+        raise unknown(arch, own)
 
 
 def offered(cache: Cache) -> list[str]:

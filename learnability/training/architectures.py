@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from learnability.errors import ConfigError
-from learnability.store.architectures import Registered
+from learnability.store.architectures import Registered, unknown
 from learnability.training.foreign import MISFIT, Origin, origin
 from learnability.training.heads import Head, head_of, in_float32
 from learnability.training.trial import Traits, tried
@@ -127,11 +127,7 @@ def origin_of(arch: str, own: Mapping[str, Registered | str] | None = None) -> O
     spec = place.spec if place is not None else arch
     if ":" in spec:
         return origin(spec, place)
-    known = ", ".join([*ARCHITECTURES, *(own or {})])
-    raise ConfigError(
-        f"architecture {arch!r}: expected one of {known}, torchvision:NAME, timm:NAME or package.module:function. Choose one of these or "
-        "register your own: python -m learnability architectures add package.module:function --name NAME"
-    )
+    raise unknown(arch, own or {})
 
 
 def build(

@@ -50,6 +50,10 @@ class CurriculumSampler(Sampler[list[int]]):
                 f"order_N, got {G}. Choose a smaller batch_size."
             )
         pacing = parse_pacing(pacing) if isinstance(pacing, str) else pacing
+        if not isinstance(pacing, Pacing):
+            raise InputError(
+                f"pacing {pacing!r}: expected a Pacing or its text, for example 'linear,a=0.8,b=0.2'; 'full' is ordinary training."
+            )
         self.schedule = Schedule(order_N=order_N, pacing=pacing, batch_size=G, steps=int(steps), seed=int(seed), draw=draw)
         self.schedule.check_ranks(self.world_size)
         self._start = 0  # the step at which the next iteration begins
@@ -64,7 +68,7 @@ class CurriculumSampler(Sampler[list[int]]):
         """The batches of one epoch from its first step on, or once from the step resumed at; none after the last of all steps."""
         L, steps = self.schedule.epoch_length, self.schedule.steps
         start, self._resumed = self._start, False
-        self._start, self._yielded = start // L * L, start  # an iteration that is broken off begins its epoch anew
+        self._start, self._yielded = start // L * L, min(start, steps)  # an iteration that is broken off begins its epoch anew
         end = min((start // L + 1) * L, steps)
         for step in range(start, end):
             self._yielded = step + 1
@@ -73,7 +77,10 @@ class CurriculumSampler(Sampler[list[int]]):
             self._start = end
 
     def set_epoch(self, epoch: int) -> None:
-        """The next iteration is epoch `epoch`, from its first step; in the epoch just resumed into, from the step resumed at."""
+        """The next iteration is epoch `epoch`, from its first step; in the epoch just resumed into, from the step resumed at.
+
+        An epoch whose last update was done when the state was saved is finished: go on with epoch `done // len(sampler)`.
+        """
         _expect_whole("epoch", epoch, 0, "the first epoch is 0")
         L = self.schedule.epoch_length
         if not (self._resumed and self._start // L == epoch):

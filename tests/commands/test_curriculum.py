@@ -13,11 +13,13 @@ from learnability.__main__ import main, parser
 from learnability.commands.curriculum import design_of
 from learnability.curriculum import Pacing
 from learnability.experiments import Design, background
+from learnability.experiments.scores import candidates
 from learnability.jobs import devices, queue
 from learnability.jobs.processes import Process
-from learnability.store.datasets import open_dataset
+from learnability.store.datasets import ensure_labels, open_dataset
 from tests.experiments.looks_written import written
 from tests.ui.conftest import many_root, own_many  # noqa: F401
+from tests.ui.made_cache import add_run
 
 
 @pytest.fixture
@@ -39,6 +41,24 @@ def test_an_order_as_a_file(shell, capsys):
     assert ids.tolist() == curriculum.order(score_N, "high", labels_N=opened.labels_N).ids_N.tolist()
     assert main(["curriculum", "order", "--data", "digits", "--arm", "hard_first", "--no-balance", "--out", "hard.csv"]) == 0
     assert main(["curriculum", "order", "--data", "digits", "--metric", "variability", "--easy-is", "low", "--out", "v.parquet"]) == 0
+
+
+def test_unasked_scores_are_of_the_original_labels_and_of_the_whole_data_set(shell, capsys):
+    ensure_labels(shell, "digits", None, "planted-0.2-0")
+    for seed in range(3):
+        add_run(shell, "mobilenet", seed, labels="planted-0.2-0", epochs=3, looks=3)
+        add_run(shell, "mobilenet", seed, subset=300, epochs=3, looks=3)
+    assert main(["curriculum", "order", "--data", "digits", "--out", "order.parquet"]) == 0
+    assert "1,438 samples, easy_first by learnability of seeds 0, 1 of vgg16" in capsys.readouterr().out
+    opened, table = open_dataset(shell, "digits"), pq.read_table("order.parquet")
+    named = [opened.class_names[label] for label in opened.labels_N[table["sample_id"].to_numpy()]]
+    assert table["class"].to_pylist() == named
+    (part,) = {group for group, runs in candidates(shell, "digits", opened.fingerprint).items() if runs[0].config.subset}
+    assert main(["curriculum", "weights", "--data", "digits", "--scores", part, "--out", "weights.parquet"]) == 0
+    assert f"samples by learnability of seeds 0, 1, 2 of {part}" in capsys.readouterr().out
+    planted = {group for group, runs in candidates(shell, "digits", opened.fingerprint).items() if runs[0].config.labels != "original"}
+    assert main(["curriculum", "order", "--data", "digits", "--scores", planted.pop(), "--out", "order.parquet"]) == 0
+    assert "labels planted-0.2-0" in capsys.readouterr().out
 
 
 def test_weights_as_a_file_with_their_effective_size(shell, capsys):
@@ -114,13 +134,18 @@ def test_noise_and_a_subset_are_one_option_each(shell, capsys):
         (["run", "--data", "nothing"], "no data set 'nothing'"),
         (["run", "--data", "digits", "--first-seed", "0"], r"seeds \[0, 1\].*--first-seed 2"),
         (["run", "--data", "digits", "--pacing", "warp"], "warp"),
+        (["run", "--data", "digits", "--arch", "resnet21"], "'resnet21': expected one of resnet20"),
         (["run", "--data", "digits", "--arms", "easy_first", "standard"], "random always"),
         (["show", "--data", "digits"], "no experiment.*none yet.*curriculum run"),
         (["order", "--data", "digits", "--out", "order.xlsx"], r"\.parquet or \.csv"),
         (["order", "--data", "digits", "--out", "no/where.csv"], "does not exist"),
         (["order", "--data", "digits", "--metric", "luck", "--out", "o.csv"], "luck.*learnability"),
-        (["order", "--data", "digits", "--metric", "variability", "--out", "o.csv"], "easy_is 'neither'"),
+        (["order", "--data", "digits", "--metric", "variability", "--out", "o.csv"], "--easy-is high or --easy-is low"),
         (["order", "--data", "digits", "--scores", "mine", "--out", "o.csv"], "'mine': expected a group or run"),
+        (["weights", "--data", "digits", "--alpha", "nan", "--out", "w.csv"], "alpha nan.*all of them finite"),
+        (["weights", "--data", "digits", "--cap", "inf", "--out", "w.csv"], "cap inf.*all of them finite"),
+        (["show", "--data", "digits", "--target", "90"], "--target 90: expected a test accuracy above 0 and at most 1"),
+        (["show", "--data", "digits", "--target", "nan"], "--target nan: expected"),
         (["subset", "--data", "digits", "--keep", "20", "--out", "s.csv"], "--keep 20.0: expected a share"),
     ],
 )

@@ -52,6 +52,11 @@ def test_golden_presentations():
     assert seeds.mean() == 10
 
 
+def test_no_sample_is_shown_less_than_never():
+    short = Schedule(order_N=np.arange(1438), pacing=Pacing(), batch_size=32, steps=90, seed=0)
+    assert expected_presentations(short).min() >= 0
+
+
 def test_standard_is_ordinary_training_batch_for_batch():
     schedule = example("full", order_N=np.arange(250)[::-1], steps=9, seed=7)
     assert schedule.epoch_length == 3

@@ -85,12 +85,20 @@ def test_text_round_trip(pacing):
     assert (again.name, again.parameters) == (pacing.name, pacing.parameters)
 
 
+def test_one_pacing_is_written_in_one_way():
+    assert str(Pacing(a=1, b=np.float64(0))) == str(parse_pacing("linear,a=1,b=0")) == "linear,a=1.0,b=0.0"
+    with pytest.raises(InputError, match="a 'x': expected a number"):
+        Pacing(a="x")
+
+
 def test_text_with_defaults():
     assert parse_pacing("linear,b=0.5") == Pacing(name="linear", a=0.8, b=0.5)
     assert parse_pacing("full") == Pacing(name="full")
 
 
-@pytest.mark.parametrize("text", ["cubic", "linear,z=1", "linear,a=x", "linear,c0=0.1", "linear,b=2", "fixed_exponential,m=0"])
+@pytest.mark.parametrize(
+    "text", ["cubic", "linear,z=1", "linear,a=x", "linear,c0=0.1", "linear,b=2", "linear,a=.5,a=.6", "full,a=.5", "fixed_exponential,m=0"]
+)
 def test_text_refused(text):
     with pytest.raises(InputError, match="expected"):
         parse_pacing(text)

@@ -61,6 +61,11 @@ def test_effective_sample_size():
     assert effective_sample_size([1, 1, 0, 0]) == 2
 
 
+def test_a_steep_alpha_does_not_overflow():
+    steep = importance(np.array([0.1, 1.0, 1.0]), looks=5, alpha=5000, cap=4)
+    assert steep.p_N.tolist() == pytest.approx([1 / 9, 4 / 9, 4 / 9])
+
+
 def test_warning_below_half():
     assert importance(1 - LEARNABILITY, looks=5).warning is None
     skewed = importance(np.r_[np.zeros(95), np.ones(5)], looks=100, alpha=3, cap=1e6)
@@ -72,7 +77,10 @@ def test_rank_difficulty():
     assert np.isnan(rank_difficulty(np.array([9.0, 1, np.nan, 1]), "high")[2])
 
 
-@pytest.mark.parametrize(("difficulty", "options"), [([2.0], {}), ([np.nan], {}), ([0.5], {"cap": 0.5}), ([0.5], {"alpha": -1})])
+@pytest.mark.parametrize(
+    ("difficulty", "options"),
+    [([2.0], {}), ([np.nan], {}), ([0.5], {"cap": 0.5}), ([0.5], {"alpha": -1}), ([0.5], {"alpha": np.nan}), ([0.5], {"cap": np.inf})],
+)
 def test_refused(difficulty, options):
     with pytest.raises(InputError, match="expected"):
         importance(np.array(difficulty), looks=5, **options)

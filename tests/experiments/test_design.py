@@ -1,6 +1,7 @@
 """Which runs an experiment takes: equal updates, scores of other seeds, the same launch twice."""
 
 import dataclasses
+import os
 import shutil
 
 import numpy as np
@@ -9,8 +10,10 @@ import pytest
 from learnability import experiments, jobs
 from learnability.config import RunConfig
 from learnability.curriculum import ARMS, Pacing, order, parse_curriculum
-from learnability.errors import InputError, NotFound
+from learnability.errors import ConfigError, InputError, NotFound
 from learnability.experiments import Design, launch, propose
+from learnability.jobs import devices, queue
+from learnability.jobs.processes import Process
 from learnability.store.datasets import open_dataset
 from learnability.store.files import read_table, table_metadata
 from learnability.store.runs import load_run
@@ -47,7 +50,10 @@ def test_the_orders_are_those_of_the_mean_score(scored):
     found = propose(scored, design())
     opened = open_dataset(scored, "digits")
     runs = [run for run in scored.run_ids("digits") if run.startswith("resnet20")]
-    score_N = np.mean([load_run_scores(scored, "digits", run)[0]["learnability"].to_numpy().astype(float) for run in runs], axis=0)
+    (looks,) = {load_run(scored, "digits", run).looks for run in runs}
+    hits_N = sum(np.rint(load_run_scores(scored, "digits", run)[0]["learnability"].to_numpy().astype(float) * looks) for run in runs)
+    score_N = hits_N / (looks * len(runs))
+    assert np.array_equal(found.scores.score_n, score_N), "means that are equal in whole epochs are ties"
     for arm in ("easy_first", "hard_first"):
         assert found.orders[arm].ids_N.tolist() == order(score_N, "high", arm, labels_N=opened.labels_N).ids_N.tolist()
     plain = propose(scored, design(balance=False))
@@ -94,6 +100,35 @@ def test_a_launch_saves_the_orders_and_queues_each_run_once(scored):
     assert launch(scored, again).there == first.new, "asked twice, nothing runs twice"
     more = launch(scored, propose(scored, design(seeds=3)))
     assert len(more.new) == 4 and set(more.there) == set(first.new)
+
+
+def test_the_same_design_keeps_its_scores_when_others_are_trained_meanwhile(scored):
+    (later,) = [scored.run_folder("digits", run) for run in scored.run_ids("digits") if run.startswith("resnet20-s1")]
+    aside = later.rename(scored.root / "aside")
+    found = propose(scored, design())
+    first = launch(scored, found)
+    aside.rename(later)
+    made_cache.add_run(scored, "resnet20", 5, epochs=9, looks=9)
+    again = propose(scored, design())
+    assert (again.id, again.key, again.new) == (found.id, found.key, ()) and again.scores.seeds == [0]
+    assert "--scores resnet20-" in " ".join(again.notes) and launch(scored, again).there == first.new
+    assert propose(scored, design(metric="aum")).scores.seeds == [0, 1], "another design takes the best there are"
+
+
+def test_what_goes_on_does_so_on_the_device_that_is_named(scored):
+    run_id = launch(scored, propose(scored, design()), threads=1).new[0]
+    assert jobs.stop(scored, "digits", run_id)
+    queue.write(scored, lambda connection: queue.set_worker(connection, devices.lane("cuda:7"), Process.of(os.getpid())))
+    assert launch(scored, propose(scored, design()), "cuda:7", 2).resumed == (run_id,)
+    job = queue.read(scored, lambda connection: queue.job(connection, ("digits", run_id)))
+    assert (job.lane, job.threads) == (devices.lane("cuda:7"), 2)
+
+
+def test_a_network_that_nobody_knows_is_refused_before_anything_is_made(scored):
+    before = scored.run_ids("digits")
+    with pytest.raises(ConfigError, match="'resnet21': expected one of resnet20.*Choose one"):
+        launch(scored, propose(scored, design(arch="resnet21")))
+    assert scored.run_ids("digits") == before
 
 
 def test_what_was_stopped_goes_on_with_the_same_launch(scored):

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from learnability.__main__ import main
+from learnability.store.architectures import Registered, register
 from learnability.store.runs import load_looks, load_recording
 from tests.ui import made_cache
 
@@ -16,6 +17,7 @@ COMMAND += ["--device", "cpu", "--threads", "1", "--wait"]
 @pytest.mark.parametrize("scores", ["there", pytest.param("trained first", marks=pytest.mark.soak)])
 def test_arms_with_equal_updates_and_the_same_command_again(scores, real_place, capsys):
     at = ["--cache", str(real_place.cache.root)]
+    register(real_place.cache, Registered("steady", "misdeeds:steady"))
     if scores == "there":
         made_cache.add_run(real_place.cache, "steady", 0, subset=64)
     assert main([*COMMAND, *at]) == 0

@@ -23,6 +23,7 @@ from learnability.errors import InputError
 from learnability.jobs import devices, queue
 from learnability.jobs.processes import Process
 from learnability.jobs.timeouts import Timeouts
+from learnability.store.architectures import Registered, register
 from learnability.store.locks import hold
 from learnability.store.runs import create_run
 from tests.jobs.conftest import started_for, until
@@ -110,6 +111,7 @@ def test_runs_queue_over_two_places_and_are_stopped_and_resumed_there(head, node
     monkeypatch.setenv("FAULT_GATE", str(tmp_path / "go"))  # Ray may take longer to start a place than a run takes
     nodes()
     lane = devices.cluster(head.address)
+    register(place.cache, Registered("steady", "misdeeds:steady"))
     told = shell("train", *ASKED, "--arch", "steady", "--seeds", str(count), "--queue", "--cluster", head.address)
     assert told.count(": queued") == count
     runs = [f"steady-s{seed}-{place.cache.run_ids('digits')[0].rsplit('-', 1)[1]}" for seed in range(count)]

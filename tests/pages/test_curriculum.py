@@ -92,6 +92,11 @@ def test_a_batch_larger_than_the_data_is_told(many, open_page):
     assert any("do not fit" in warning.value for warning in app.warning) and "expected 1 to 1438" in said(app)
 
 
+def test_a_training_of_one_update_has_no_slider(many, open_page):
+    app = fine(open_page("curriculum", epochs="1", batch="1438"))
+    assert "one update" in said(app) and not [slider for slider in app.slider if slider.label == "Update"]
+
+
 def test_an_order_is_kept_by_key_and_hash(own_many, open_page):
     app = fine(open_page("curriculum", order="hard_first"))
     for name in ("../x", "hard-1", "hard-1"):

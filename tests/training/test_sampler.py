@@ -220,6 +220,12 @@ def test_without_a_step_the_state_counts_the_batches_yielded():
     assert list(copy.deepcopy(sampler)) == list(sampler)
 
 
+def test_beyond_the_last_step_there_is_nothing_and_the_state_says_so():
+    sampler = CurriculumSampler(np.arange(22), "linear", 4, steps=15)
+    sampler.set_epoch(7)
+    assert list(sampler) == [] and sampler.state_dict()["step"] == 15
+
+
 def test_another_world_size_with_the_same_global_batch_goes_on():
     state = made().state_dict(37)
     ranks = [made(batch_size=50, rank=rank, world_size=2) for rank in range(2)]
@@ -262,6 +268,7 @@ def test_the_state_of_another_curriculum_is_refused_with_both_values(changes, me
         ({"rank": 0, "world_size": 0}, "world_size 0: expected"),
         ({"order_N": np.arange(1002), "batch_size": 25, "rank": 0, "world_size": 4}, "world size 4: expected at most 2"),
         ({"pacing": "sideways"}, "sideways"),
+        ({"pacing": None}, "pacing None: expected a Pacing or its text"),
         ({"draw": "sometimes"}, "expected 'passes' or 'independent'"),
     ],
 )
