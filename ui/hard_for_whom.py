@@ -74,11 +74,10 @@ def needs(hard: HardFor) -> str | None:
     single = [name for name, seeds in zip(hard.names, hard.seeds, strict=True) if seeds == 1]
     if not single or len(hard.names) < 2:
         return None
-    blind = [name for name, can in zip(hard.names, hard.testable, strict=True) if not can]
-    more = f"It takes a second seed of {' or of '.join(single)}."
-    if blind:
-        return f"Nothing can be called hard for {' or '.join(blind)} alone: two single runs differ by chance too. {more}"
-    return f"{single[0]} has one seed, and one run shows next to nothing that is larger than chance: a 0 here means not found. {more}"
+    return (
+        f"Nothing can be called hard for one network alone: how far a second run of {' or '.join(single)} would differ is unknown. "
+        f"It takes a second seed of {' and of '.join(single)}."
+    )
 
 
 def sample_table(now: state.State, found: list[Run], opened: Dataset, made: Series, b: Series) -> pa.Table:

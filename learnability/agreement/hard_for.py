@@ -26,7 +26,7 @@ class HardFor:
     place_N   (N,) index into `places`, -1 for a sample that some run never saw
     only_N    (N,) the group a sample is hard for alone: hard for it, for no other group, and different from each of them beyond
               seed noise (false discoveries at most q, over all samples and groups) by at least `least`; else -1
-    testable  for each group whether seeds let it be told apart from every other one: no two single runs
+    testable  for each group whether seeds let it be told apart from every other one: two runs or more of it and of each
     """
 
     names: tuple[str, ...]

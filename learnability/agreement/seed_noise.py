@@ -102,7 +102,7 @@ def quadrants(
                 p_N=spread(p_n, seen_N, np.nan),
                 adjusted_N=spread(adjusted_n, seen_N, np.nan),
                 significant_N=spread(significant_n, seen_N, False),
-                reason=None if splits else "seed noise unknown: one seed per architecture",
+                reason=None if splits else _untested(a, b),
             )
         )
     return tuple(made)
@@ -208,14 +208,21 @@ def relabelled_p(run_RN: np.ndarray, S_A: int, variance_N: np.ndarray, splits: S
 
 
 def tested(score_RN: np.ndarray, a: Group, b: Group, grain: float, rng: np.random.Generator) -> tuple[np.ndarray, int]:
-    """p values of one pair and the number of relabellings behind them (0: no test, p NaN)."""
+    """p values of one pair and the number of relabellings behind them (0: no test, p NaN; so with a single run on a side)."""
     if grain <= 0:
         raise InputError(f"grain {grain!r}: expected the smallest step of the score, above 0; 1/E for learnability.")
-    splits = balanced_splits(a.S, b.S, rng)
-    if not splits or not score_RN.shape[1]:
+    if min(a.S, b.S) < 2 or not score_RN.shape[1]:  # the noise of a single run is unknown, and that of the others says nothing of it
         return np.full(score_RN.shape[1], np.nan), 0
+    splits = balanced_splits(a.S, b.S, rng)
     a_SN, b_SN = score_RN[list(a.rows)], score_RN[list(b.rows)]
     return relabelled_p(np.concatenate([a_SN, b_SN]), a.S, noise_variance(a_SN, b_SN, grain), splits), len(splits)
+
+
+def _untested(a: Group, b: Group) -> str:
+    single = [group.name for group in (a, b) if group.S < 2]
+    if not single:
+        return "no sample that every run saw"
+    return f"seed noise unknown: {'one seed per architecture' if len(single) == 2 else f'{single[0]} has one seed'}"
 
 
 def _placed(hard_a_n: np.ndarray, hard_b_n: np.ndarray, significant_n: np.ndarray) -> np.ndarray:

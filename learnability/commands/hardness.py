@@ -9,7 +9,7 @@ from learnability.agreement import Group, hard_for, hit_shares
 from learnability.errors import InputError
 from learnability.store.scores import ScoreTable
 
-HELP = "one more column: for which network a sample is hard (missed at most looks); 'only' beyond what seeds do"
+HELP = "one more column: for which network a sample is hard (missed at most looks); 'only' beyond what seeds do (two or more of each)"
 
 
 def with_hard_for(found: ScoreTable, table: pa.Table) -> pa.Table:
@@ -26,7 +26,11 @@ def with_hard_for(found: ScoreTable, table: pa.Table) -> pa.Table:
     score_RN = hit_shares(np.stack(list(found.columns.values())), [run.looks for run in found.runs.values()])
     groups = [Group(name=arch, rows=tuple(own), seeds=tuple(range(len(own)))) for arch, own in rows.items()]
     told = hard_for(score_RN, groups, 1 / looks.pop(), np.random.default_rng(0))
-    if blind := [name for name, can in zip(told.names, told.testable, strict=True) if not can]:
-        print(f"hard for {' or '.join(blind)} alone: cannot be told with single runs. Train a second seed.", file=sys.stderr)
+    if single := [name for name, seeds in zip(told.names, told.seeds, strict=True) if seeds == 1]:
+        print(
+            f"hard for one network alone: cannot be told. How far a second run of {' or '.join(single)} would differ is unknown; "
+            f"train a second seed of {' and of '.join(single)}.",
+            file=sys.stderr,
+        )
     places = [told.places[place] if place >= 0 else None for place in told.place_N]
     return table.append_column("hard_for", pa.array(places, pa.string()))

@@ -58,11 +58,12 @@ def test_two_groups_are_the_quadrants():
     np.testing.assert_array_equal(got.place_N, pair.quadrant_N)
 
 
-def test_two_single_runs_cannot_be_told_apart_but_one_against_three_can():
-    score_RN = three(np.random.default_rng(4), (1, 1, 3))
-    got = hard_for(score_RN, groups(1, 1, 3), 1 / E, np.random.default_rng(1))
-    assert got.testable == (False, False, True)
-    assert (got.only_N < 2).all() and (got.only_N != 1).all() and np.isnan(got.adjusted_GN[:2]).all()
+@pytest.mark.parametrize("seeds", [(1, 1, 3), (3, 1, 3), (3, 3, 1)])
+def test_a_single_run_among_them_leaves_all_untold(seeds):
+    score_RN = three(np.random.default_rng(4), seeds)
+    got = hard_for(score_RN, groups(*seeds), 1 / E, np.random.default_rng(1))
+    assert got.testable == (False, False, False)
+    assert (got.only_N == -1).all() and np.isnan(got.adjusted_GN).all()
     alone = hard_for(score_RN[:1], groups(1), 1 / E, np.random.default_rng(1))
     assert alone.testable == (False,) and (alone.only_N == -1).all()
     assert alone.counts[EVERY] == (score_RN[0] < 0.5 - 1e-9).sum()

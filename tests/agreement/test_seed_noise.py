@@ -182,6 +182,17 @@ def test_samples_not_seen_and_single_seeds():
     assert to_json(got, samples=True)["quadrant_N"] == [0, 1, -1, 4]
 
 
+@pytest.mark.parametrize(("S_A", "S_B", "single"), [(1, 3, "A"), (5, 1, "B")])
+def test_a_single_run_is_not_tested_by_the_noise_of_the_other_group(S_A, S_B, single):
+    """Twice as noisy as the other group, it would be called different all over."""
+    rng = np.random.default_rng(0)
+    base_N, noise = rng.uniform(0.4, 0.65, 2000), [0.12 if S == 1 else 0.06 for S in (S_A, S_B) for _ in range(S)]
+    score_RN = np.clip(base_N + np.array(noise)[:, None] * rng.normal(size=(S_A + S_B, 2000)), 0, 1)
+    got = quadrants(np.round(score_RN * E) / E, pair_of(S_A, S_B), 1 / E, rng)[0]
+    assert not got.significant_N.any() and np.isnan(got.p_N).all() and got.splits == 0
+    assert got.reason == f"seed noise unknown: {single} has one seed"
+
+
 def test_all_pairs_are_adjusted_together():
     rng = np.random.default_rng(1)
     score, _ = simulated(rng, 6, 3, 300, different=0.2)
