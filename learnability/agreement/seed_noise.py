@@ -133,22 +133,22 @@ def level_removed(score_RN: np.ndarray) -> np.ndarray:
 
 
 def noise_variance(a_SN: np.ndarray, b_SN: np.ndarray, grain: float) -> np.ndarray:
-    """Between-seed variance of samples with a similar mean, (N,), never the sample's own alone.
+    """Between-seed variance of A and of B over samples with a similar mean, (2, N), never the sample's own alone.
 
-    Pooled over both groups (S_A + S_B - 2 degrees of freedom), averaged in 50 bins of the samples sorted by (m_A + m_B)/2,
-    at least grain^2 / 12. Samples with the same mean share their variance, so the order of samples changes nothing.
+    Each from two seeds or more, averaged in 50 bins of the samples sorted by (m_A + m_B)/2, at least grain^2 / 12. Not pooled: with
+    unequal seeds a noisier group of few would be called different. Samples with the same mean share their variance, so the order
+    of samples changes nothing.
     """
-    a_N, b_N = a_SN.mean(axis=0), b_SN.mean(axis=0)
-    freedom = len(a_SN) + len(b_SN) - 2
-    own_N = (((a_SN - a_N) ** 2).sum(axis=0) + ((b_SN - b_N) ** 2).sum(axis=0)) / freedom
-    middle, tie_N, count = np.unique(np.round((a_N + b_N) / 2, 12), return_inverse=True, return_counts=True)
-    shared_N = (np.bincount(tie_N, weights=own_N) / count)[tie_N]
+    middle_N = (a_SN.mean(axis=0) + b_SN.mean(axis=0)) / 2
+    middle, tie_N, count = np.unique(np.round(middle_N, 12), return_inverse=True, return_counts=True)
     order = np.argsort(tie_N, kind="stable")
-    binned_N = np.empty(len(own_N))
-    for rows in np.array_split(order, min(BINS, len(order))):
-        binned_N[rows] = shared_N[rows].mean() if len(rows) else 0
-    binned_N = (np.bincount(tie_N, weights=binned_N, minlength=len(middle)) / count)[tie_N]
-    return np.maximum(binned_N, grain**2 / 12)
+    binned_2N = np.empty((2, len(middle_N)))
+    for binned_N, own_N in zip(binned_2N, (a_SN.var(axis=0, ddof=1), b_SN.var(axis=0, ddof=1)), strict=True):
+        shared_N = (np.bincount(tie_N, weights=own_N) / count)[tie_N]
+        for rows in np.array_split(order, min(BINS, len(order))):
+            binned_N[rows] = shared_N[rows].mean() if len(rows) else 0
+        binned_N[:] = (np.bincount(tie_N, weights=binned_N, minlength=len(middle)) / count)[tie_N]
+    return np.maximum(binned_2N, grain**2 / 12)
 
 
 def balanced_splits(S_A: int, S_B: int, rng: np.random.Generator, most: int = SPLITS) -> list[tuple[int, ...]]:
@@ -185,21 +185,22 @@ def balanced_splits(S_A: int, S_B: int, rng: np.random.Generator, most: int = SP
     return list(drawn)
 
 
-def split_statistics(run_RN: np.ndarray, chosen: Sequence[int], variance_N: np.ndarray) -> np.ndarray:
-    """|t| of every sample when the chosen runs stand for A, the others for B, (N,)."""
+def split_statistics(run_RN: np.ndarray, chosen: Sequence[int], variance_RN: np.ndarray) -> np.ndarray:
+    """|t| of every sample when the chosen runs stand for A, the others for B, (N,); every run with the variance of its own group."""
     chosen = list(chosen)
     others = [row for row in range(len(run_RN)) if row not in chosen]
     difference_N = run_RN[chosen].mean(axis=0) - run_RN[others].mean(axis=0)
-    return np.abs(difference_N) / np.sqrt(variance_N * (1 / len(chosen) + 1 / len(others)))
+    of_means_N = variance_RN[chosen].sum(axis=0) / len(chosen) ** 2 + variance_RN[others].sum(axis=0) / len(others) ** 2
+    return np.abs(difference_N) / np.sqrt(of_means_N)
 
 
-def relabelled_p(run_RN: np.ndarray, S_A: int, variance_N: np.ndarray, splits: Sequence[Sequence[int]]) -> np.ndarray:
+def relabelled_p(run_RN: np.ndarray, S_A: int, variance_RN: np.ndarray, splits: Sequence[Sequence[int]]) -> np.ndarray:
     """p of each sample, (N,): (1 + null |t| as large) / (1 + size of the null), the null pooled over samples and splits."""
-    t_N = split_statistics(run_RN, range(S_A), variance_N)
+    t_N = split_statistics(run_RN, range(S_A), variance_RN)
     order = np.argsort(t_N, kind="stable")
     reached = np.zeros(len(t_N) + 1, np.int64)
     for chosen in splits:
-        null_N = split_statistics(run_RN, chosen, variance_N) * (1 + ROUNDING) + ROUNDING
+        null_N = split_statistics(run_RN, chosen, variance_RN) * (1 + ROUNDING) + ROUNDING
         reached += np.bincount(np.searchsorted(t_N[order], null_N, side="right"), minlength=len(reached))
     as_large = len(splits) * len(t_N) - np.cumsum(reached)[:-1]
     p_N = np.empty(len(t_N))
@@ -215,7 +216,8 @@ def tested(score_RN: np.ndarray, a: Group, b: Group, grain: float, rng: np.rando
         return np.full(score_RN.shape[1], np.nan), 0
     splits = balanced_splits(a.S, b.S, rng)
     a_SN, b_SN = score_RN[list(a.rows)], score_RN[list(b.rows)]
-    return relabelled_p(np.concatenate([a_SN, b_SN]), a.S, noise_variance(a_SN, b_SN, grain), splits), len(splits)
+    variance_RN = np.repeat(noise_variance(a_SN, b_SN, grain), [a.S, b.S], axis=0)
+    return relabelled_p(np.concatenate([a_SN, b_SN]), a.S, variance_RN, splits), len(splits)
 
 
 def _untested(a: Group, b: Group) -> str:
