@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import streamlit as st
 
-from learnability.agreement import ONE_SEED, OVER_SAMPLES
+from learnability.agreement import NO_DIFFERENCE, NOT_TOLD, ONE_SEED, OVER_SAMPLES
 from learnability.charts import style
 from learnability.store.runs import Run
 from ui import headline, launch, listing, matrix_table, state, trust, words
@@ -203,9 +203,9 @@ def _pair_sentence(cell: trust.Cell) -> str:
     if not np.isfinite(found.ratio):
         return f"{said}; {unknown_ceiling(cell)}."
     said += f", seeds would allow {words.r(found.ceiling)}; that is **{words.r(found.ratio)}** of it{interval(found.ratio_interval)}"
-    high = found.ratio_interval.high if found.ratio_interval is not None else np.nan
-    if np.isfinite(high):
-        return f"{said}: **{'no difference beyond what seeds do' if high >= 1 else 'they order the samples differently'}**."
+    if found.ratio_interval is not None and np.isfinite(found.ratio_interval.high):
+        told = found.verdict if found.verdict in (NO_DIFFERENCE, NOT_TOLD) else "they order the samples differently"
+        return f"{said}: **{told}**."
     return f"{said}."
 
 

@@ -29,6 +29,7 @@ from learnability.agreement.decisions import (
 from learnability.agreement.enough import Enough, SeedStep, enough_looks_and_seeds, last_worthwhile_seed, prefixes
 from learnability.agreement.groups import (
     NO_DIFFERENCE,
+    NOT_TOLD,
     ONE_SEED,
     Agreement,
     Cross,
@@ -50,6 +51,7 @@ __all__ = [
     "EVERY",
     "KINDS",
     "NO_DIFFERENCE",
+    "NOT_TOLD",
     "ONE_SEED",
     "OVER_SAMPLES",
     "OVER_SEEDS",

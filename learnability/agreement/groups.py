@@ -14,6 +14,7 @@ from learnability.errors import InputError
 
 ONE_SEED = "ceiling unknown: one seed per architecture"
 NO_DIFFERENCE = "no difference beyond what seeds do"
+NOT_TOLD = "not told: with two seeds the interval knows only these runs; a third seed of each tells"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,7 +63,7 @@ class Cross:
     seed_mean   correlation of the means over seeds; belongs to `seed_mean_ceiling` and `seed_mean_ratio`
     ratio       disattenuated correlation, single_run / ceiling: may exceed 1
     exact       whether the ceiling is exact (Pearson) or an approximation
-    verdict     in words, from the interval of the ratio; None where no interval was asked for
+    verdict     in words, from the interval of the ratio, where that is over seeds too; None where no interval was asked for
     """
 
     a: str
@@ -172,6 +173,8 @@ def verdict(a: str, b: str, ratio_interval: Interval) -> str:
     """The interval of the disattenuated correlation in words."""
     if math.isnan(ratio_interval.high):
         return f"ceiling unknown: {ratio_interval.reason}"
+    if ratio_interval.over == bootstrap.OVER_SAMPLES:
+        return NOT_TOLD
     return NO_DIFFERENCE if ratio_interval.high >= 1 else f"{a} and {b} order samples differently"
 
 

@@ -18,7 +18,8 @@ def add(commands) -> None:
         "Correlate the scores of every pair of architectures; with two seeds or more also the ceiling that seeds allow.",
         "  python -m learnability agreement --data digits\n"
         "  python -m learnability agreement --data digits --metric aum --json\n"
-        "Higher is turned to be easier. Intervals: bootstrap over seeds and samples (over samples alone below three seeds).",
+        "Higher is turned to be easier. Intervals: bootstrap over seeds and samples. Below three seeds they are over samples\n"
+        "alone, and whether two architectures order the samples differently is not told.",
     )
     own.add_argument("--data", metavar="NAME", required=True, help="the data set")
     own.add_argument("--metric", default="learnability", metavar="METRIC", help="score to correlate (default learnability)")

@@ -9,6 +9,7 @@ import pytest
 from learnability.agreement import (
     KINDS,
     NO_DIFFERENCE,
+    NOT_TOLD,
     ONE_SEED,
     OVER_SAMPLES,
     OVER_SEEDS,
@@ -121,6 +122,7 @@ def test_intervals_and_verdicts(kind):
         assert interval.low < value < interval.high
     assert cross.verdict == "A and B order samples differently"
     assert found.cross("A", "C").ratio_interval.over == OVER_SAMPLES
+    assert found.cross("A", "C").ratio_interval.high < 1 and found.cross("A", "C").verdict == NOT_TOLD, "these runs, not other seeds"
     assert found.reliability("C").interval.over == OVER_SAMPLES
     alone = found.cross("A", "D")
     assert alone.verdict == alone.reason == ONE_SEED

@@ -5,12 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 
+from learnability.agreement import NOT_TOLD
 from learnability.config import train_command
 from learnability.store import files
 from learnability.store.datasets import open_dataset
 from learnability.store.runs import load_runs
 from tests.ui import made_cache
-from ui import data, listing, numbers, order, pictures, scored, series, state, words
+from ui import data, listing, matrix, numbers, order, pictures, scored, series, state, trust, words
 
 
 @pytest.fixture
@@ -77,6 +78,14 @@ def test_numbers_of_a_pair(runs):
     assert same.pearson is None and same.plain["pearson"].value == pytest.approx(1)
     easier = numbers.measured(a, made_of(runs, "vgg16", "mean_loss"))
     assert easier.plain["spearman"].value > 0, "both turned so that higher is easier"
+
+
+def test_two_seeds_do_not_tell_whether_networks_differ(runs):
+    a, b = made_of(runs, "resnet20"), made_of(runs, "vgg16")
+    told = numbers.measured(a, b)
+    assert told.pearson.verdict == NOT_TOLD and "of that [" in numbers._ceiling(told, a, b)
+    assert numbers._ceiling(told, a, b).endswith(f"**{NOT_TOLD[0].upper()}{NOT_TOLD[1:]}.**")
+    assert matrix._pair_sentence(trust.between(a, b, "pearson")).endswith(f"]: **{NOT_TOLD}**.")
 
 
 def test_one_seed_a_side_has_no_ceiling(runs):
