@@ -76,14 +76,14 @@ def over_seeds(measured: list[agreement.Enough], names: list[str]) -> None:
 def epochs_sentence(one: agreement.Enough, name: str) -> str:
     E = one.looks[-1]
     if one.S > 1 and one.enough is not None:
+        last = words.r(one.reliability[-1])
+        early = "An early score says how fast a sample is learned, a late one also what is learned by heart."
+        if one.best is not None:
+            best = f"{words.count(one.best, 'epoch')} ({words.r(one.reliability[one.looks.index(one.best)])})"
+            return f"{name}: seeds agreed best after {best}, less since; after all {E} at {last}. {early}"
         if one.enough == E:
-            return (
-                f"{name}: seeds agree still better from epoch to epoch; after {E} epochs at {words.r(one.reliability[-1])}. More may help."
-            )
-        return (
-            f"{name}: after {one.enough} epochs two seeds agree as far as after all {E} ({words.r(one.reliability[-1])}, within 0.01). "
-            "An early score says how fast a sample is learned, a late one also what is learned by heart."
-        )
+            return f"{name}: seeds agree still better from epoch to epoch; after {E} epochs at {last}. More may help."
+        return f"{name}: after {one.enough} epochs two seeds agree as far as after all {E} ({last}, within 0.01). {early}"
     if one.S == 1 and one.settled is not None:
         moving = f"the score was still moving at the end of its {E} epochs; more may change it"
         still = f"from {one.settled} epochs on the score hardly moves (it agrees with its own end at 0.99 or more)"

@@ -203,6 +203,8 @@ def _advised_epochs(made: Series) -> str | None:
     E = found.looks[-1]
     if found.enough is None or E == 1:
         return None
+    if found.best is not None:
+        return f"Seeds agreed best after {words.count(found.best, 'epoch')}, less since."
     if found.enough == E:
         return f"Seeds agree still better from epoch to epoch: more than {E} may help."
     return f"After {words.count(found.enough, 'epoch')} they agree as far as after all {E}, within 0.01: that many are enough for an order."

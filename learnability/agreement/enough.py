@@ -34,7 +34,7 @@ class Enough:
     others       correlation of one seed's prefix score with the mean over all looks of the other seeds
     final        mean over the seeds of the correlation of a run's prefix score with its own score over all looks: says when the
                  score stops moving, nothing of what another training would give
-    enough       smallest e whose reliability is within 0.01 of that of all looks; None for a single seed
+    enough       smallest e from which on the reliability is within 0.01 of that of all looks; None for a single seed
     settled      smallest e from which on `final` is at least 0.99
     seeds        reliability of means over k seeds, all looks
     """
@@ -50,6 +50,12 @@ class Enough:
     settled: int | None
     seeds: tuple[SeedStep, ...]
     reason: str | None = None
+
+    @property
+    def best(self) -> int | None:
+        """The e after which seeds agreed best, where they agree less since, by more than 0.01; else None."""
+        e, r = max(zip(self.looks, self.reliability, strict=True), key=lambda one: -math.inf if math.isnan(one[1]) else one[1])
+        return e if r > self.reliability[-1] + TOLERANCE else None
 
 
 def prefixes(E: int) -> tuple[int, ...]:
@@ -85,7 +91,6 @@ def enough_looks_and_seeds(
         reliability.append(_mean_of_pairs(prefix_SN, kind))
         others.append(_with_others(prefix_SN, whole_SN, kind))
         final.append(_with_own(prefix_SN, whole_SN, kind))
-    close = [e for e, r in zip(looks, reliability, strict=True) if abs(r - reliability[-1]) <= TOLERANCE]
     return Enough(
         kind=kind,
         N=int(seen_N.sum()),
@@ -94,7 +99,7 @@ def enough_looks_and_seeds(
         reliability=tuple(reliability),
         others=tuple(others),
         final=tuple(final),
-        enough=close[0] if close else None,
+        enough=_from_then_on(looks, [abs(r - reliability[-1]) <= TOLERANCE for r in reliability]),
         settled=_from_then_on(looks, [r >= 1 - TOLERANCE for r in final]),
         seeds=tuple(SeedStep(k=k, predicted=spearman_brown(reliability[-1], k), measured=_measured(whole_SN, k, kind, rng)) for k in SEEDS),
         reason=ONE_SEED if S < 2 else None,

@@ -62,6 +62,27 @@ def test_numbers():
     assert again.reliability == got.reliability
 
 
+def agreeing(rng, r_e):
+    """Prefix scores of two seeds that correlate by exactly these, (2, e, N)."""
+    a_N, noise_N = np.linalg.qr(np.column_stack([np.ones(200), rng.normal(size=(200, 2))]))[0].T[1:]
+    return np.stack([np.tile(a_N, (len(r_e), 1)), [r * a_N + np.sqrt(1 - r**2) * noise_N for r in r_e]])
+
+
+@pytest.mark.parametrize(
+    ("r_e", "enough", "best"),
+    [
+        ((0.01, 0.04, 0.065, 0.035, 0.006, 0.068, 0.068), 13, None),  # after 3 as after all, but not from then on
+        ((0.2, 0.4, 0.597, 0.795, 0.869, 0.806, 0.619), 20, 8),
+        ((0.2, 0.9, 0.8, 0.8, 0.8, 0.805, 0.8), 3, 2),
+        ((0.2, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8), 20, None),
+    ],
+)
+def test_enough_holds_from_then_on_and_a_falling_agreement_is_known(r_e, enough, best):
+    got = enough_looks_and_seeds(agreeing(np.random.default_rng(0), r_e), 20, np.random.default_rng(0))
+    assert got.looks == (1, 2, 3, 5, 8, 13, 20) and got.reliability == pytest.approx(r_e)
+    assert (got.enough, got.best) == (enough, best)
+
+
 def test_many_seeds_are_split_by_draws():
     got = enough_looks_and_seeds(lambda e: hits(np.random.default_rng(2), 10, N=400)[:, :, :e].mean(axis=2), 5, np.random.default_rng(0))
     steps = {step.k: step for step in got.seeds}
@@ -73,7 +94,7 @@ def test_many_seeds_are_split_by_draws():
 def test_one_seed():
     got = enough_looks_and_seeds(lambda e: np.random.default_rng(e).random((1, 50)), 5, np.random.default_rng(0))
     assert got.reason == ONE_SEED
-    assert got.enough is None
+    assert got.enough is None and got.best is None
     assert all(math.isnan(r) for r in (*got.reliability, *got.others))
     assert json.loads(json.dumps(to_json(got), allow_nan=False))["S"] == 1
 

@@ -24,7 +24,7 @@ from learnability.training import train
 from tests.pages.test_pages import fine, group, said, warned
 from tests.training.toy import OWN, make_toy
 from tests.ui import made_cache
-from ui import comparable, data, disagreements, matrix, reliability, reviews, scored, state, trust
+from ui import comparable, data, disagreements, enough, matrix, reliability, reviews, scored, state, trust
 
 
 @pytest.fixture(scope="module")
@@ -232,6 +232,13 @@ def test_the_form_advises_epochs_and_seeds_by_ordinary_runs(own_many, open_page,
     assert found.enough == 12 and told.endswith("Seeds agree still better from epoch to epoch: more than 12 may help.")
     monkeypatch.setattr(trust, "enough", lambda made: dataclasses.replace(found, enough=5))
     assert "After 5 epochs they agree as far as after all 12, within 0.01: that many are enough" in said(fine(app.run()))
+    falling = dataclasses.replace(found, reliability=(0.2, 0.6, 0.8, 0.87, 0.81, 0.62))
+    monkeypatch.setattr(trust, "enough", lambda made: falling)
+    text = said(fine(app.run()))
+    assert "Seeds agreed best after 5 epochs, less since." in text and "may help" not in text
+    told = enough.epochs_sentence(falling, "vgg16")
+    assert told.startswith("vgg16: seeds agreed best after 5 epochs (0.87), less since; after all 12 at 0.62. An early score says")
+    assert enough.epochs_sentence(found, "vgg16").endswith("More may help.")
 
 
 def test_the_form_reads_no_large_recordings_for_its_advice(seeds, open_page, monkeypatch):
