@@ -220,6 +220,43 @@ def test_a_second_draw_speaks_for_what_was_undecided_then(digits):
     assert made.left.low < made.left.value < made.left.high
 
 
+def test_an_estimate_never_contradicts_what_is_known(digits):
+    """Two of a hundred are wrong; then 80 others are found, and at last all but 8 are decided."""
+    opened = open_dataset(digits, "digits")
+    audits.draw_random_audit(digits, "digits", by="ann")
+    rows = estimate(digits).sample_ids
+    others = np.setdiff1d(np.arange(opened.N), rows)
+    judged(digits, rows[:2], "drop")
+    judged(digits, rows[2:], "keep")
+    judged(digits, others[:80], "drop")
+    made, high = estimate(digits), binomtest(2, 100).proportion_ci(0.95, "exact").high
+    assert made.at_source.value == made.at_source.low == pytest.approx(82 / opened.N) and made.at_source.high == pytest.approx(high)
+    assert (made.left.value, made.left.low, made.left.high) == (0, 0, pytest.approx(high * opened.N - 82))
+    judged(digits, others[80:-10], "keep")
+    judged(digits, others[-10:-8], "unsure")
+    made = estimate(digits)
+    assert made.left.high == 10 and made.at_source.high == pytest.approx(92 / opened.N)
+    assert "about 0 labels (0 to 10)" in audits.told(made)[-1]
+
+
+def test_samples_unsure_before_a_draw_count_in_the_upper_ends(digits):
+    opened = open_dataset(digits, "digits")
+    judged(digits, np.arange(300), "unsure")
+    judged(digits, np.arange(300, 310), "keep")
+    kept = review.read_log(digits, "digits").actions[-1]
+    audits.draw_random_audit(digits, "digits", by="ann", count=50)
+    judged(digits, estimate(digits).sample_ids, "keep")
+    made, high = estimate(digits), binomtest(0, 50).proportion_ci(0.95, "exact").high * (opened.N - 310)
+    assert made.open_before == 300 and made.left.value == made.left.low == made.at_source.low == 0
+    assert made.left.high == pytest.approx(high + 300) and made.at_source.high == pytest.approx((high + 300) / opened.N)
+    assert "Of those decided before, 300 are unsure or undecided" in audits.told(made)[1]
+    review.undo(digits, "digits", kept.id, by="ann")
+    assert estimate(digits).open_before == 310, "what is undecided again may be wrong too"
+    judged(digits, np.arange(300), "drop")
+    made = estimate(digits)
+    assert (made.open_before, made.fixed_before) == (10, 300) and made.at_source.low == pytest.approx(300 / opened.N)
+
+
 def test_a_draw_of_everything_leaves_nothing_to_chance(digits):
     opened = open_dataset(digits, "digits")
     judged(digits, np.arange(opened.N - 10), "keep")

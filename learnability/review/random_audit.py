@@ -13,7 +13,7 @@ from scipy.special import betaincinv
 from learnability.curriculum.randomness import PURPOSES, words
 from learnability.datasets import Dataset
 from learnability.errors import InputError
-from learnability.review.log import Action, Log, read_log, tag
+from learnability.review.log import VERDICTS, Action, Log, read_log, tag
 from learnability.review.verdicts import real_errors, resolve, state
 from learnability.store.datasets import open_dataset
 from learnability.store.identity import Identities, identities
@@ -46,8 +46,9 @@ class RandomAudit:
     judged        decided from the first drawn on, without a gap: a random sample of its own, however far one has come
     errors        of the judged: dropped, or given another class;  unsure  may be errors, so only the upper end counts them
     wrong         share of wrong labels in the population;  None while nothing is judged
-    at_source     share of wrong labels among all N train samples, those found before the draw included
-    left          wrong labels that are still there, after all decisions so far
+    open_before   decided when it was drawn, now unsure or undecided again: may be errors, so only the upper ends count them
+    at_source     share of wrong labels among all N train samples, those found before the draw included; never below those found so far
+    left          wrong labels that are still there, after all decisions so far; never more than are unsure or undecided
     """
 
     number: int
@@ -60,6 +61,7 @@ class RandomAudit:
     unsure: int
     fixed_before: int
     fixed_since: int
+    open_before: int
     wrong: Interval | None
     at_source: Interval | None
     left: Interval | None
@@ -103,7 +105,10 @@ def random_audit(log: Log, original: Dataset, version: Identities | None = None)
     fixed = [row for row, is_wrong in wrong.items() if is_wrong and row < original.N]
     since = int(population[fixed].sum()) if fixed else 0
     size, before = int(population.sum()), len(fixed) - since
+    open_N = np.isin(resolved.codes[: original.N], (0, 1 + VERDICTS.index("unsure"))) & (original.labels_N >= 0)
+    open_before = int((open_N & ~population).sum())
     share = _share(errors, unsure, judged, size) if judged else None
+    left = share and _left(share.scaled(size, -since), open_before, int(open_N.sum()))
     return RandomAudit(
         number=_number(action),
         action=action,
@@ -115,9 +120,10 @@ def random_audit(log: Log, original: Dataset, version: Identities | None = None)
         unsure=unsure,
         fixed_before=before,
         fixed_since=since,
+        open_before=open_before,
         wrong=share,
-        at_source=share and share.scaled(size / original.N, before / original.N, 1.0),
-        left=share and share.scaled(size, -since),
+        at_source=left and left.scaled(1 / original.N, len(fixed) / original.N, 1.0),
+        left=left,
     )
 
 
@@ -128,12 +134,14 @@ def told(made: RandomAudit) -> list[str]:
         return [f"{drawn}; none is judged yet."]
     unsure = f", {made.unsure} unsure (only the upper end of the intervals counts them)" if made.unsure else ""
     before = f", the {made.fixed_before:,} found before included" if made.fixed_before else ""
+    opened = f" Of those decided before, {made.open_before:,} are unsure or undecided: only the upper ends count them."
     wrong, source, left = made.wrong, made.at_source, made.left
     return [
         f"{drawn}; {made.judged} are judged: {made.errors} wrong{unsure}.",
         f"Wrong labels at the source{before}: {_percent(source.value)} of all {made.N:,} ({_percent(source.low)} to "
         f"{_percent(source.high)}, 95 % interval)."
-        + (f" Among those {made.population:,}: {_percent(wrong.value)}." if made.population < made.N else ""),
+        + (f" Among those {made.population:,}: {_percent(wrong.value)}." if made.population < made.N else "")
+        + (opened if made.open_before else ""),
         f"Still wrong after all decisions so far: about {left.value:,.0f} labels ({left.low:,.0f} to {left.high:,.0f}).",
     ]
 
@@ -158,6 +166,11 @@ def _share(errors: int, unsure: int, judged: int, population: int) -> Interval:
         return Interval(value=errors / judged, low=errors / judged, high=(errors + unsure) / judged)
     least, most = clopper_pearson(errors, judged), clopper_pearson(errors + unsure, judged)
     return Interval(value=least.value, low=least.low, high=most.high)
+
+
+def _left(population: Interval, before: int, most: int) -> Interval:
+    """Wrong labels still there: at the upper end the `before` open ones outside the population too; never more than `most` are open."""
+    return dataclasses.replace(population, high=population.high + before).scaled(1.0, most=most)
 
 
 def _number(action: Action) -> int:
