@@ -9,7 +9,7 @@ from scipy.stats import binomtest
 from learnability import review
 from learnability.config import RunConfig
 from learnability.curriculum.randomness import words
-from learnability.errors import InputError, NotFound
+from learnability.errors import ConfigError, InputError, NotFound
 from learnability.metrics import METRICS
 from learnability.review import planted_audit as planted
 from learnability.review import random_audit as audits
@@ -148,6 +148,9 @@ def test_configs_of_an_audit_differ_in_labels_and_folds_alone():
     assert one.labels == "planted-0.02-0" and (one.seed, one.epochs, one.record, one.arch) == (0, 9, "eval", "vgg16")
     held = planted.planted_configs(base, 0.1, seeds=2, folds=3)
     assert [(c.seed, c.fold, c.labels) for c in held] == [(s, f, "planted-0.1-0") for s in (0, 1) for f in (0, 1, 2)]
+    for seeds, folds, said in ((0, None, "seeds 0"), (-1, 5, "seeds -1"), (1, 0, "folds 0"), (1, -2, "folds -2")):
+        with pytest.raises(ConfigError, match=f"{said}: expected .*at least"):
+            planted.planted_configs(base, seeds=seeds, folds=folds)
     assert len({c.recipe for c in held}) == 1 and held[0].recipe != one.recipe != base.recipe
 
 

@@ -13,7 +13,7 @@ checks        numbers that must come out as known
 plain         results as JSON
 """
 
-from learnability.agreement.bootstrap import OVER_SAMPLES, OVER_SEEDS, REPLICATES, Interval
+from learnability.agreement.bootstrap import OVER_SAMPLES, OVER_SEEDS, REPLICATES, Interval, check_replicates
 from learnability.agreement.checks import Controls, controls
 from learnability.agreement.comparable import Origin, check_comparable, common_rows, oriented
 from learnability.agreement.correlation import KINDS, Correlation, correlation, correlations, kendall_tau_b, mid_ranks, pearson, spearman
@@ -81,6 +81,7 @@ __all__ = [
     "ceiling",
     "cells",
     "check_comparable",
+    "check_replicates",
     "common_rows",
     "controls",
     "correlation",

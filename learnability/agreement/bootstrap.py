@@ -8,6 +8,8 @@ import math
 
 import numpy as np
 
+from learnability.errors import InputError
+
 REPLICATES = 2000
 LEAST_SEEDS = 3  # below, only samples are drawn
 OVER_SEEDS = "over seeds and samples"
@@ -28,6 +30,12 @@ class Interval:
     replicates: int
     undefined: int = 0
     reason: str | None = None
+
+
+def check_replicates(replicates: int) -> None:
+    """InputError for a count below 0."""
+    if replicates < 0:
+        raise InputError(f"replicates {replicates}: expected 0 (none) or more, for example {REPLICATES}.")
 
 
 def interval(value_B: np.ndarray, over: str) -> Interval:

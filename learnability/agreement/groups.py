@@ -117,6 +117,7 @@ def agree(
     score_RN    (R, N) scores; a sample that any run never saw (NaN) is left out and counted
     replicates  bootstrap replicates for the intervals (2,000 are usual), 0 for none; tau-b has none
     """
+    bootstrap.check_replicates(replicates)
     score_RN = as_scores(score_RN)
     if replicates and rng is None:
         raise InputError("rng: expected a numpy.random.Generator for the bootstrap, got none, for example numpy.random.default_rng(0).")

@@ -48,7 +48,7 @@ def run(args) -> int:
         return _draw(args, cache)
     base = _base(args, cache)
     configs = planted_audit.planted_configs(base, args.fraction, args.seeds)
-    if args.folds:
+    if args.folds is not None:
         configs += planted_audit.planted_configs(base, args.fraction, args.seeds, args.folds)
     missing = [config for config in configs if not _is_done(cache, config)]
     if missing:

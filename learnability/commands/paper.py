@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from learnability.agreement import REPLICATES
+from learnability.agreement import REPLICATES, check_replicates
 from learnability.commands import train
 from learnability.commands.arguments import cache_of, command
 from learnability.commands.reports import checked_out, require_plotly, written
@@ -44,6 +44,7 @@ def run(args) -> int:
     require_plotly()
     from learnability.report.paper import paper_report
 
+    check_replicates(args.replicates)
     cache = cache_of(args)
     out = checked_out(args.out or Path(f"paper-{args.data}.html"))
     training = _train(args, cache)

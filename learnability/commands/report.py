@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from learnability.agreement import REPLICATES
+from learnability.agreement import REPLICATES, check_replicates
 from learnability.commands.arguments import cache_of, command
 from learnability.commands.reports import checked_out, require_plotly, written
 
@@ -27,6 +27,7 @@ def run(args) -> int:
     require_plotly()
     from learnability.report.colleague import colleague_report
 
+    check_replicates(args.replicates)
     cache = cache_of(args)
     cache.current(args.data)
     out = checked_out(args.out or Path(f"report-{args.data}.html"))

@@ -7,7 +7,7 @@ import numpy as np
 
 from learnability.agreement import mid_ranks
 from learnability.config import RunConfig, planted, planted_name
-from learnability.errors import NotFound
+from learnability.errors import ConfigError, NotFound
 from learnability.metrics import METRICS
 from learnability.store.datasets import open_dataset
 from learnability.store.heldout import put_together, units
@@ -86,7 +86,14 @@ class PlantedAudit:
 
 
 def planted_configs(base: RunConfig, fraction: float = FRACTION, seeds: int = 1, folds: int | None = None) -> list[RunConfig]:
-    """The runs that plant `fraction` wrong labels, else as `base` was trained; with `folds`, each sample is held out once a seed."""
+    """The runs that plant `fraction` wrong labels, else as `base` was trained; with `folds`, each sample is held out once a seed.
+
+    ConfigError for fewer than one seed or two folds.
+    """
+    if seeds < 1:
+        raise ConfigError(f"seeds {seeds}: expected a count of at least 1.")
+    if folds is not None and folds < 2:
+        raise ConfigError(f"folds {folds}: expected at least 2.")
     own = {"labels": planted_name(fraction), "curriculum": None, "folds": folds}
     return [dataclasses.replace(base, seed=seed, fold=fold, **own) for seed in range(seeds) for fold in (range(folds) if folds else [None])]
 

@@ -208,6 +208,8 @@ def test_refused():
         agree(RUNS, [PAIR[0], PAIR[0]])
     with pytest.raises(InputError, match=r"numpy\.random\.Generator"):
         agree(RUNS, PAIR, replicates=10)
+    with pytest.raises(InputError, match=r"replicates -3: expected 0 \(none\) or more, for example 2000\."):
+        agree(RUNS, PAIR, replicates=-3)
 
 
 def covered(S, simulations, replicates=1000):

@@ -44,19 +44,28 @@ def test_a_report_says_what_is_wrong_with_what_was_asked(digits, tmp_path, capsy
         (["report", "--data", "digits", "--recipe", "00000000"], "no recipe '00000000'"),
         (["audit", "--data", "digits"], "python -m learnability train --data digits --arch resnet20"),
         (["audit", "--data", "digits", "--draw", "0"], "at least 1"),
+        (["paper", "--data", "digits", "--epochs", "2", "--replicates", "-3"], "replicates -3: expected 0 (none) or more"),
+        (["report", "--data", "digits", "--replicates", "-3"], "replicates -3: expected 0 (none) or more"),
     ):
         assert main([*asked, *at]) == 2, asked
         assert said in capsys.readouterr().err
-    assert list(tmp_path.glob("*.html")) == []
+    assert list(tmp_path.glob("*.html")) == [] and digits.run_ids("digits") == []
     assert main(["report", "--data", "digits", *at]) == 0
     assert (tmp_path / "report-digits.html").exists() and "without a server" in capsys.readouterr().out
 
 
 def test_an_audit_goes_through_the_queue_and_counts(digits, capsys, monkeypatch):
-    """A tiny run on planted labels trains in a worker of its own; the same command then only reads."""
+    """A tiny run on planted labels trains in a worker of its own; the same command then only reads. Nonsense trains nothing."""
     monkeypatch.setenv("LEARNABILITY_TIMEOUTS", "poll=0.05 idle=1")
     at = ["--cache", str(digits.root)]
     assert main(["train", "--data", "digits", "--arch", "resnet20", *SMALL, "--threads", "2", *at]) == 0
+    for asked, said in (
+        (["--seeds", "0"], "seeds 0: expected a count of at least 1"),
+        (["--folds", "-2"], "folds -2: expected at least 2"),
+    ):
+        assert main(["audit", "--data", "digits", *asked, *at]) == 2
+        assert said in capsys.readouterr().err and len(digits.run_ids("digits")) == 1
+    assert main(["audit", "--data", "digits", "--folds", "0", *at]) == 2
     assert main(["audit", "--data", "digits", "--fraction", "0.1", *at]) == 0
     told = capsys.readouterr()
     assert "1 run(s) on planted labels in the queue" in told.err and "Label suspicion" in told.out and "Reviewing the first" in told.out
