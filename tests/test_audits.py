@@ -1,12 +1,16 @@
 """Errors found against samples reviewed, on arrays one can check by eye; and a random audit whose truth is known."""
 
+import dataclasses
+import json
 import math
+import re
 
 import numpy as np
 import pytest
 from scipy.stats import binomtest
 
 from learnability import review
+from learnability.__main__ import main
 from learnability.config import RunConfig
 from learnability.curriculum.randomness import words
 from learnability.errors import ConfigError, InputError, NotFound
@@ -152,6 +156,41 @@ def test_configs_of_an_audit_differ_in_labels_and_folds_alone():
         with pytest.raises(ConfigError, match=f"{said}: expected .*at least"):
             planted.planted_configs(base, seeds=seeds, folds=folds)
     assert len({c.recipe for c in held}) == 1 and held[0].recipe != one.recipe != base.recipe
+
+
+def test_an_audit_plants_at_least_one_label_among_the_samples_used(digits):
+    opened = open_dataset(digits, "digits")
+    base = RunConfig(data="digits", fingerprint=opened.fingerprint, arch="resnet20")
+    for subset, fraction, used in ((None, 0.0001, "1,438"), (100, 0.001, "100")):
+        own = dataclasses.replace(base, subset=subset)
+        with pytest.raises(InputError, match=f"{fraction} plants no wrong label among the {used} samples used") as refused:
+            planted.check_planted(opened, *planted.planted_configs(own, fraction))
+        enough = float(re.search(r"planted from (\S+) on", str(refused.value))[1])
+        planted.check_planted(opened, *planted.planted_configs(own, enough))
+        with pytest.raises(InputError):
+            planted.check_planted(opened, *planted.planted_configs(own, enough - 1e-6))
+        assert subset or enough == 0.000696, "floor(0.000696 x 1438) = 1"
+
+
+def test_too_few_planted_errors_say_nothing_of_how_far(digits, capsys):
+    """Four planted are always fewer than 5 in 100, so the first 100 would be advised under any score."""
+    opened = open_dataset(digits, "digits")
+    for version, count in (("planted-0.003-0", 4), ("planted-0.0001-0", 0)):
+        config = recorded(digits, np.ones((opened.N, 2), bool), labels=version)
+        made = planted.planted_audit(digits, "digits", config.group_id)
+        assert made.planted == count and made.too_few() and made.too_few(4) == (count < 4)
+        told = planted.how_far_told(made, "suspicion", planted.how_far(made.curves["suspicion"].found))
+        assert told == f"{count} planted: too few to say how far to review; it takes at least 5."
+    recorded(digits, np.ones((opened.N, 2), bool))
+    asked = ["audit", "--data", "digits", "--arch", "resnet20", "--cache", str(digits.root)]
+    runs = digits.run_ids("digits")
+    assert main([*asked, "--fraction", "0.0001"]) == 2 and "One is planted from 0.000696 on" in capsys.readouterr().err
+    assert main([*asked, "--fraction", "0.003"]) == 0
+    told = capsys.readouterr().out
+    assert "4 planted: too few" in told and "Reviewing the first" not in told and "unknown" in told and digits.run_ids("digits") == runs
+    assert main([*asked, "--fraction", "0.003", "--json"]) == 0
+    (made,) = json.loads(capsys.readouterr().out)
+    assert made["planted"] == 4 and {one["stop"] for one in made["metrics"].values()} == {None}
 
 
 # random

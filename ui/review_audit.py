@@ -47,10 +47,12 @@ def planted_errors(opened: Dataset, found: list[Run]) -> None:
         return
     chosen, metrics, least = choices(opened.name, groups)
     try:
-        audits = [audit(groups[group]) for group in chosen]
+        audits = [made for group in chosen if (made := audit(groups[group])).planted]
     except LearnabilityError as error:
         empty.broken("The planted runs cannot be read", error)
         return
+    if len(audits) < len(chosen):
+        st.caption("Left out: runs on so few samples that none of them got a wrong label.")
     if audits and metrics:
         shown(audits, metrics, least)
 
@@ -107,7 +109,7 @@ def shown(audits: list[planted_audit.PlantedAudit], metrics: list[str], least: f
     metric = first.first if first.first in metrics else next(name for name in metrics if name in first.curves)
     stop = planted_audit.how_far(first.curves[metric].found, least=least)
     st.text(f"{title(first.config)}: {planted_audit.how_far_told(first, metric, stop)}")
-    figure = found_figure(lines, max(made.planted for made in audits), stop=stop.reviewed)
+    figure = found_figure(lines, max(made.planted for made in audits), stop=None if first.too_few(least) else stop.reviewed)
     st.plotly_chart(figure, key="audit-curves", config={"displayModeBar": False}, alt="Planted errors found against samples reviewed")
     st.caption(
         "Dashed grey: every sample reviewed is an error. Dotted grey: reviewing in random order. Errors that your labels had before stand "
@@ -120,14 +122,14 @@ def shown(audits: list[planted_audit.PlantedAudit], metrics: list[str], least: f
 
 def scores(made: planted_audit.PlantedAudit, least: float) -> None:
     """Every score with a hard end, the best detector first."""
-    stops = [planted_audit.how_far(one.found, least=least) for one in made.by_auroc]
+    stops = [None if made.too_few(least) else planted_audit.how_far(one.found, least=least) for one in made.by_auroc]
     columns = {
         "Score": pa.array([words.label(one.metric) for one in made.by_auroc], pa.string()),
         "AUROC (chance 0.5)": [one.auroc for one in made.by_auroc],
         f"Found in the first {made.planted:,}, %": [100 * one.share(made.planted) for one in made.by_auroc],
         f"Found in the first {5 * made.planted:,}, %": [100 * one.share(5 * made.planted) for one in made.by_auroc],
-        "Review the first": [stop.reviewed for stop in stops],
-        "Found by then, %": [100 * stop.found / max(made.planted, 1) for stop in stops],
+        "Review the first": pa.array([stop and stop.reviewed for stop in stops], pa.int64()),
+        "Found by then, %": pa.array([stop and 100 * stop.found / made.planted for stop in stops], pa.float64()),
     }
     shape = {name: st.column_config.NumberColumn(format="%.3f" if name.startswith("AUROC") else "%.0f") for name in list(columns)[1:]}
     st.dataframe(

@@ -50,6 +50,7 @@ def run(args) -> int:
     configs = planted_audit.planted_configs(base, args.fraction, args.seeds)
     if args.folds is not None:
         configs += planted_audit.planted_configs(base, args.fraction, args.seeds, args.folds)
+    planted_audit.check_planted(open_dataset(cache, args.data, base.fingerprint[:8]), configs[0])
     missing = [config for config in configs if not _is_done(cache, config)]
     if missing:
         jobs.launch(cache, missing, args.device)
@@ -59,7 +60,8 @@ def run(args) -> int:
             return 0
         _await(cache, missing)
     groups = dict.fromkeys(config.group_id for config in configs) | _held_out_of(cache, configs[0])
-    return _tell(args, [planted_audit.planted_audit(cache, args.data, group) for group in groups])
+    audits = [planted_audit.planted_audit(cache, args.data, group) for group in groups]
+    return _tell(args, [made for made in audits if made.planted])
 
 
 def _base(args, cache: Cache) -> RunConfig:
@@ -126,14 +128,14 @@ def _tell(args, audits: list[planted_audit.PlantedAudit]) -> int:
 
 
 def _row(made: planted_audit.PlantedAudit, one: planted_audit.Curve, least: float) -> dict:
-    stop = planted_audit.how_far(one.found, least=least)
+    stop, too_few = planted_audit.how_far(one.found, least=least), made.too_few(least)
     return {
         "score": METRICS[one.metric].label,
         "AUROC": f"{one.auroc:.3f}",
         f"in the first {made.planted}": f"{100 * one.share(made.planted):.0f} %",
         f"in the first {5 * made.planted}": f"{100 * one.share(5 * made.planted):.0f} %",
-        "stop after": stop.reviewed if stop.reached else "never",
-        "found by then": f"{stop.found:.1f}",
+        "stop after": "unknown" if too_few else stop.reviewed if stop.reached else "never",
+        "found by then": "unknown" if too_few else f"{stop.found:.1f}",
     }
 
 
@@ -147,7 +149,11 @@ def _as_dict(made: planted_audit.PlantedAudit, least: float) -> dict:
         "samples": made.n,
         "planted": made.planted,
         "metrics": {
-            one.metric: {"auroc": one.auroc, "stop": planted_audit.how_far(one.found, least=least).reviewed, "found": one.found.tolist()}
+            one.metric: {
+                "auroc": one.auroc,
+                "stop": None if made.too_few(least) else planted_audit.how_far(one.found, least=least).reviewed,
+                "found": one.found.tolist(),
+            }
             for one in made.by_auroc
         },
     }

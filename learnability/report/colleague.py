@@ -128,10 +128,11 @@ def _decisions(seen: Seen) -> Html:
 def _audits(cache: Cache, seen: Seen) -> Html:
     drawn = random_audit.random_audit(seen.log, seen.original, seen.version)
     groups = planted_audit.planted_groups(cache, seen.original.name)
+    audits = [made for group in groups if (made := planted_audit.planted_audit(cache, seen.original.name, group)).planted]
     return joined(
         *map(paragraph, random_audit.told(drawn) if drawn else ["No random sample of the labels was judged yet."]),
-        *(_planted(planted_audit.planted_audit(cache, seen.original.name, group)) for group in groups),
-        None if groups else paragraph("Whether these scores find wrong labels here was not tried with planted ones yet."),
+        *map(_planted, audits),
+        None if audits else paragraph("Whether these scores find wrong labels here was not tried with planted ones yet."),
     )
 
 
@@ -148,7 +149,10 @@ def _planted(made: planted_audit.PlantedAudit) -> Html:
     return joined(
         page.tag("h3", named),
         paragraph(f"{made.told} {planted_audit.how_far_told(made, made.first, stop)}"),
-        page.figure(found_figure(lines, made.planted, stop=stop.reviewed), f"Planted errors found against samples reviewed, {named}"),
+        page.figure(
+            found_figure(lines, made.planted, stop=None if made.too_few() else stop.reviewed),
+            f"Planted errors found against samples reviewed, {named}",
+        ),
         page.table(["score", "AUROC (chance 0.5)", f"found in the first {few}", f"found in the first {many}"], rows),
     )
 

@@ -1,5 +1,6 @@
 """How well the scores find wrong labels here: labels planted wrong in runs of their own, looked for again by every metric."""
 
+import bisect
 import dataclasses
 from collections.abc import Sequence
 
@@ -7,7 +8,8 @@ import numpy as np
 
 from learnability.agreement import mid_ranks
 from learnability.config import RunConfig, planted, planted_name
-from learnability.errors import ConfigError, NotFound
+from learnability.datasets import Dataset, planted_labels, trained_ids
+from learnability.errors import ConfigError, InputError, NotFound
 from learnability.metrics import METRICS
 from learnability.store.datasets import open_dataset
 from learnability.store.heldout import put_together, units
@@ -79,6 +81,10 @@ class PlantedAudit:
         epochs = f"{self.looks} epochs" if self.looks == self.config.epochs else f"{self.looks} of {self.config.epochs} epochs so far"
         return f"{kind}; {epochs}, {self.seeds} seed{'s' if self.seeds > 1 else ''}."
 
+    def too_few(self, least: float = LEAST) -> bool:
+        """Whether even all planted errors would count as rare: then `how_far` ends at its first window, whatever the scores."""
+        return self.planted < least
+
     @property
     def by_auroc(self) -> list[Curve]:
         """The curves, the best detector first."""
@@ -96,6 +102,25 @@ def planted_configs(base: RunConfig, fraction: float = FRACTION, seeds: int = 1,
         raise ConfigError(f"folds {folds}: expected at least 2.")
     own = {"labels": planted_name(fraction), "curriculum": None, "folds": folds}
     return [dataclasses.replace(base, seed=seed, fold=fold, **own) for seed in range(seeds) for fold in (range(folds) if folds else [None])]
+
+
+def check_planted(own: Dataset, config: RunConfig) -> None:
+    """InputError where no label would be planted among the samples that a run uses. `own` is the data set under its own labels."""
+    fraction, seed = planted(config.labels)
+    if _planted_count(own, config.subset, fraction, seed):
+        return
+    used = len(trained_ids(own.labels_N, config.subset))
+    millionths = range(1, 1_000_000)
+    enough = bisect.bisect_left(millionths, 1, key=lambda millionth: _planted_count(own, config.subset, millionth / 1e6, seed))
+    raise InputError(
+        f"label noise {fraction:g} plants no wrong label among the {used:,} samples used: expected at least one. "
+        f"One is planted from {millionths[enough] / 1e6:g} on; {LEAST} or more tell how far to review."
+    )
+
+
+def _planted_count(own: Dataset, subset: int | None, fraction: float, seed: int) -> int:
+    labels_N = planted_labels(own.labels_N, own.K, fraction, seed)
+    return int((labels_N != own.labels_N)[trained_ids(labels_N, subset)].sum())
 
 
 def is_audit(config: RunConfig) -> bool:
@@ -189,6 +214,8 @@ def how_far(found: np.ndarray, window: int = WINDOW, least: float = LEAST) -> St
 
 def how_far_told(made: PlantedAudit, metric: str, stop: Stop) -> str:
     """`Reviewing the first 143 samples by Label suspicion finds 24 of 28 planted (86 %); the last 100 of them hold fewer than 5.`"""
+    if made.too_few(stop.least):
+        return f"{made.planted} planted: too few to say how far to review; it takes at least {stop.least:g}."
     share = 100 * stop.found / max(made.planted, 1)
     said = f"Reviewing the first {stop.reviewed:,} samples by {METRICS[metric].label} finds {stop.found:.0f} of {made.planted} planted"
     rare = f"the last {stop.window} of them hold fewer than {stop.least:g}"

@@ -55,8 +55,12 @@ def test_curves_table_and_how_far(planted, open_page):
         assert f'"name":"{name}"' in chart.proto.spec.replace(": ", ":")
     table = next(frame.value for frame in app.dataframe if "Score" in frame.value)
     assert len(table) == len(made.curves) and table["AUROC (chance 0.5)"].is_monotonic_decreasing
+    fine(app.number_input(key="audit-least").set_value(28).run())
+    assert "Reviewing the first 101 samples" in said(app)
     fine(app.number_input(key="audit-least").set_value(29).run())
-    assert "Reviewing the first 100 samples" in said(app)
+    assert "28 planted: too few to say how far to review; it takes at least 29." in said(app)
+    table = next(frame.value for frame in app.dataframe if "Score" in frame.value)
+    assert "Reviewing the first" not in said(app) and table["Review the first"].isna().all()
     fine(app.multiselect(key="audit-scores").set_value([]).run())
     fine(app.multiselect(key="audit-groups").set_value([]).run())
     assert "Label suspicion" not in said(app)

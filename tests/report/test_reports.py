@@ -129,6 +129,13 @@ def test_planted_scores_are_never_taken_for_real_ones(own_many):  # noqa: F811
     assert "28 of 1,438 labels planted wrong (planted-0.02-0)" in words_of(content)
 
 
+def test_an_audit_that_planted_nothing_is_left_out(own_many):  # noqa: F811
+    ensure_labels(own_many, "digits", None, "planted-0.0001-0")
+    made_cache.add_run(own_many, "resnet20", 0, labels="planted-0.0001-0")
+    content = words_of(colleague_report(own_many, "digits", replicates=50))
+    assert "labels planted wrong" not in content and "not tried with planted ones" in content
+
+
 def test_a_report_of_held_out_runs_is_held_out(digits):
     """What was trained on is always right, what was held out is missed by every fifth sample: in-sample nothing would be suspicious."""
     N = open_dataset(digits, "digits").N
