@@ -5,8 +5,10 @@ import sys
 import numpy as np
 import pyarrow as pa
 
-from learnability.agreement import Group, hard_for, hit_shares
+from learnability.agreement import Group, HardFor, hard_for, hit_shares
+from learnability.config import RunConfig, train_command
 from learnability.errors import InputError
+from learnability.report.agreement import furthest
 from learnability.store.scores import ScoreTable
 
 HELP = "one more column: for which network a sample is hard (missed at most looks); 'only' beyond what seeds do (two or more of each)"
@@ -14,18 +16,9 @@ HELP = "one more column: for which network a sample is hard (missed at most look
 
 def with_hard_for(found: ScoreTable, table: pa.Table) -> pa.Table:
     """`table` with a column hard_for: `every network`, `no network`, `only vgg16`, ...; null where some run never saw the sample."""
-    rows: dict[str, list[int]] = {}
-    for row, run in enumerate(found.runs.values()):
-        rows.setdefault(run.config.arch, []).append(row)
-    looks = {run.looks for run in found.runs.values()}
-    if found.metric != "learnability" or found.recipe == "all" or len(rows) < 2 or len(looks) > 1:
-        raise InputError(
-            f"--hard-for: expected learnability of two networks or more of one recipe, all over as many looks; got {found.metric} of "
-            f"{', '.join(found.columns)} over {', '.join(map(str, sorted(looks)))} looks. Name a recipe with --recipe."
-        )
-    score_RN = hit_shares(np.stack(list(found.columns.values())), [run.looks for run in found.runs.values()])
-    groups = [Group(name=arch, rows=tuple(own), seeds=tuple(range(len(own)))) for arch, own in rows.items()]
-    told = hard_for(score_RN, groups, 1 / looks.pop(), np.random.default_rng(0))
+    told, notes = _hard_for(found)
+    for note in notes:
+        print(note, file=sys.stderr)
     if single := [name for name, seeds in zip(told.names, told.seeds, strict=True) if seeds == 1]:
         print(
             f"hard for one network alone: cannot be told. How far a second run of {' or '.join(single)} would differ is unknown; "
@@ -34,3 +27,35 @@ def with_hard_for(found: ScoreTable, table: pa.Table) -> pa.Table:
         )
     places = [told.places[place] if place >= 0 else None for place in told.place_N]
     return table.append_column("hard_for", pa.array(places, pa.string()))
+
+
+def _hard_for(found: ScoreTable) -> tuple[HardFor, tuple[str, ...]]:
+    """From the runs that came furthest, and those left out in words. InputError says what to do where it cannot be told."""
+    if found.metric != "learnability":
+        raise InputError(f"--hard-for: expected learnability, got {found.metric}. Leave out --metric.")
+    if found.recipe == "all":
+        raise InputError("--hard-for: expected the runs of one recipe, got all. Name a recipe with --recipe.")
+    found, notes = furthest(found)
+    rows: dict[str, list[int]] = {}
+    for row, run in enumerate(found.runs.values()):
+        rows.setdefault(run.config.arch, []).append(row)
+    if len(rows) < 2:
+        raise InputError(_one_network(next(iter(found.runs.values())).config, notes))
+    looks = [run.looks for run in found.runs.values()]
+    score_RN = hit_shares(np.stack(list(found.columns.values())), looks)
+    groups = [Group(name=arch, rows=tuple(own), seeds=tuple(range(len(own)))) for arch, own in rows.items()]
+    return hard_for(score_RN, groups, 1 / looks[0], np.random.default_rng(0)), notes
+
+
+def _one_network(config: RunConfig, notes: tuple[str, ...]) -> str:
+    said = train_command(config, ["vgg16" if config.arch == "resnet20" else "resnet20"])
+    return (
+        f"--hard-for: expected two networks or more of one recipe that came as far, got {config.arch} alone. "
+        + "".join(f"{note[0].upper()}{note[1:]} " for note in notes)
+        + ("Let them go on, or train a second network" if notes else "Train a second network")
+        + (f": {said}" if said else f" of recipe {config.recipe} from the dashboard, which keeps its recipe.")
+    )
+
+
+def _blind(told: HardFor) -> list[str]:
+    return [name for name, can in zip(told.names, told.testable, strict=True) if not can]

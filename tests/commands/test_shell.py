@@ -4,17 +4,23 @@ import csv
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from learnability.__main__ import main
 from learnability.store.runs import load_runs
+from learnability.store.scores import load_scores
+from tests.ui import made_cache
+from tests.ui.conftest import many_root, own_many  # noqa: F401
 
+SEEDS = {"resnet20": 2, "vgg16": 2, "mobilenet": 1}  # of own_many, those that are done
 SMALL = ["--subset", "100", "--epochs", "2", "--precision", "fp32", "--threads", "2"]
 
 
@@ -42,6 +48,34 @@ def test_scores_are_one_row_a_sample_and_one_column_a_run(trained, capsys, tmp_p
     assert json.loads(capsys.readouterr().out.split("\n", 1)[1])["runs"]["resnet20-s0"]["looks"] == 2
 
 
+def test_hard_for_leaves_out_what_is_unfinished_and_says_what_to_do(own_many, capsys):  # noqa: F811
+    """mobilenet-s1 is at its seventh of twelve epochs: the column is that of the five others, the scores stay all there."""
+    at = ["scores", "--data", "digits", "--hard-for", "--cache", str(own_many.root)]
+    assert main(at) == 0
+    told = capsys.readouterr()
+    rows = list(csv.DictReader(io.StringIO(told.out)))
+    assert "left out: mobilenet-s1 (7 of 12 looks)." in told.err and "mobilenet-s1" in rows[0]
+    columns = load_scores(own_many, "digits").columns
+    for name in ("every network", "no network"):
+        hard = [np.mean([columns[f"{arch}-s{seed}"] for seed in range(S)], 0) < 0.5 - 1e-6 for arch, S in SEEDS.items()]
+        expected = np.all(hard, 0) if name == "every network" else ~np.any(hard, 0)
+        assert [row["hard_for"] == name for row in rows] == expected.tolist()
+    assert main([*at, "--metric", "aum"]) == 2 and "got aum. Leave out --metric." in capsys.readouterr().err
+    for run in load_runs(own_many, "digits"):
+        if run.config.arch == "vgg16" or run.id.startswith("mobilenet-s0"):
+            shutil.rmtree(own_many.run_folder("digits", run.id))
+    assert main(at) == 2
+    told = capsys.readouterr().err
+    assert "got resnet20 alone. Left out: mobilenet-s1 (7 of 12 looks). Let them go on, or train a second network" in told
+
+
+def test_hard_for_one_network_names_the_command_that_trains_another(digits, capsys):
+    made_cache.add_run(digits, "resnet20", 0, epochs=2, looks=2)
+    assert main(["scores", "--hard-for", "--data", "digits", "--cache", str(digits.root)]) == 2
+    told = capsys.readouterr().err
+    assert "Train a second network: python -m learnability train --data digits --arch vgg16 --epochs 2" in told and "--recipe" not in told
+
+
 def test_runs_lists_them_and_a_finished_run_is_not_repeated(trained, capsys):
     assert main(["train", "--data", "digits", "--arch", "resnet20", "--json", *SMALL, *trained]) == 0
     assert json.loads(capsys.readouterr().out) == [
@@ -59,8 +93,6 @@ def json_run(trained, capsys, arch: str) -> dict:
 
 
 def test_doctor_finds_nothing_and_then_what_was_damaged(trained, capsys, tmp_path):
-    import shutil
-
     cache = tmp_path / "cache"
     shutil.copytree(trained[1], cache)
     assert main(["doctor", "--cache", str(cache)]) == 0

@@ -386,7 +386,7 @@ def test_the_shell_has_the_same_column(seeds, tmp_path, capsys):
     assert not any(place.startswith("only") for place in column)
     assert "a second run of mobilenet would differ is unknown; train a second seed of mobilenet." in capsys.readouterr().err
     assert main([*at, "--metric", "aum", "--hard-for"]) == 2
-    assert "expected learnability of two networks" in capsys.readouterr().err
+    assert "expected learnability, got aum. Leave out --metric." in capsys.readouterr().err
 
 
 # disagreements and the gallery's review filter
