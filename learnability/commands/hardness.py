@@ -29,6 +29,13 @@ def with_hard_for(found: ScoreTable, table: pa.Table) -> pa.Table:
     return table.append_column("hard_for", pa.array(places, pa.string()))
 
 
+def hard_for_summary(found: ScoreTable) -> dict:
+    """The same for programs: samples in each place, those that some run never saw, networks that single runs cannot tell to be the only
+    one, and which runs were left out."""
+    told, notes = _hard_for(found)
+    return {"counts": told.counts, "unseen": int((told.place_N < 0).sum()), "cannot_be_told_alone": _blind(told), "notes": list(notes)}
+
+
 def _hard_for(found: ScoreTable) -> tuple[HardFor, tuple[str, ...]]:
     """From the runs that came furthest, and those left out in words. InputError says what to do where it cannot be told."""
     if found.metric != "learnability":

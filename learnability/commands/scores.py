@@ -8,7 +8,7 @@ import numpy as np
 
 from learnability import imports
 from learnability.commands.arguments import cache_of, command, print_json
-from learnability.commands.hardness import HELP, with_hard_for
+from learnability.commands.hardness import HELP, hard_for_summary, with_hard_for
 from learnability.errors import InputError
 from learnability.export import FORMATS, table_file
 from learnability.metrics import METRICS
@@ -54,7 +54,7 @@ def run(args) -> int:
         return _own_metrics(args)
     found = load_scores(cache_of(args), args.data, args.metric, args.recipe)
     if args.json:
-        print_json(_summary(found))
+        print_json(_summary(found) | ({"hard_for": hard_for_summary(found)} if args.hard_for else {}))
         return 0
     content = with_hard_for(found, found.to_arrow()) if args.hard_for else found.to_arrow()
     if args.out is None:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -60,6 +61,12 @@ def test_hard_for_leaves_out_what_is_unfinished_and_says_what_to_do(own_many, ca
         hard = [np.mean([columns[f"{arch}-s{seed}"] for seed in range(S)], 0) < 0.5 - 1e-6 for arch, S in SEEDS.items()]
         expected = np.all(hard, 0) if name == "every network" else ~np.any(hard, 0)
         assert [row["hard_for"] == name for row in rows] == expected.tolist()
+    assert main([*at, "--json"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert made["runs"]["mobilenet-s1"]["looks"] == 7 and made["hard_for"]["notes"] == ["left out: mobilenet-s1 (7 of 12 looks)."]
+    assert {place: count for place, count in made["hard_for"]["counts"].items() if count} == Counter(row["hard_for"] for row in rows)
+    assert made["hard_for"]["unseen"] == 0 and made["hard_for"]["cannot_be_told_alone"] == []
+    assert main([*at[:2], "digits", "--json", *at[-2:]]) == 0 and "hard_for" not in json.loads(capsys.readouterr().out)
     assert main([*at, "--metric", "aum"]) == 2 and "got aum. Leave out --metric." in capsys.readouterr().err
     for run in load_runs(own_many, "digits"):
         if run.config.arch == "vgg16" or run.id.startswith("mobilenet-s0"):
