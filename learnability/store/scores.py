@@ -27,7 +27,7 @@ class ScoreTable:
     recipe: str  # recipe key, or "all"
     sample_ids_N: np.ndarray
     keys_N: np.ndarray  # of str objects
-    labels_N: np.ndarray  # as in the label version of the runs
+    labels_N: np.ndarray  # as in the label version of the runs, original where these differ
     columns: dict[str, np.ndarray]  # `<arch>-s<seed>` -> score_N, NaN where a run does not hold the sample
     runs: dict[str, Run]  # with folds the one with the fewest looks
 
@@ -122,8 +122,9 @@ def load_seed_scores(cache: Cache, unit: Sequence[Run], metrics: Sequence[str]) 
 def load_scores(cache: Cache, data: str, metric: str = "learnability", recipe: str | None = None) -> ScoreTable:
     """The scores of one recipe's runs side by side; `recipe` None: the newest ordinary one with scores, "all": every one.
 
-    With "all" the recipe key is part of each column's name. Runs without scores and damaged ones are left out. The folds of a
-    seed are one column, held-out: of each sample the value from the run that never trained on it.
+    With "all" the recipe key is part of each column's name, runs on planted labels are left out, and the labels are the original
+    ones where those of the runs differ. Runs without scores and damaged ones are left out. The folds of a seed are one column,
+    held-out: of each sample the value from the run that never trained on it. NotFound where there is no such data set.
     """
     if metric not in METRICS:
         raise InputError(f"metric {metric!r}: expected one of {', '.join(METRICS)}.")
@@ -134,6 +135,8 @@ def load_scores(cache: Cache, data: str, metric: str = "learnability", recipe: s
             f"data set {data!r} has no recipe {recipe!r}; it has {', '.join(keys) or 'none'}. See: learnability runs --data {data}"
         )
     runs = [run for run in load_runs(cache, data) if not run.problem and run.looks]
+    if recipe == "all":
+        runs = [run for run in runs if planted(run.config.labels) is None]
     for key in keys if recipe in (None, "all") else [recipe]:
         for arch in dict.fromkeys(run.config.arch for run in runs if run.recipe == key):
             for unit in heldout.units([run for run in runs if run.recipe == key and run.config.arch == arch]):
@@ -146,18 +149,19 @@ def load_scores(cache: Cache, data: str, metric: str = "learnability", recipe: s
         raise NotFound(
             f"data set {data!r} has no scores of {metric!r} yet. Train first: python -m learnability train --data {data} --arch resnet20"
         )
-    versions = {run.config.fingerprint: run for run, *_ in found.values()}
+    config = next(iter(found.values()))[0].config
+    versions = dict.fromkeys(run.config.fingerprint for run, *_ in found.values())
     if len(versions) > 1:
         raise InputError(
             f"these runs belong to {len(versions)} versions of data set {data!r} ({', '.join(key[:8] for key in versions)}), "
             "whose rows differ. Name one recipe with --recipe."
         )
-    run = next(iter(versions.values()))
-    dataset = open_dataset(cache, data, run.config.fingerprint[:8], run.config.labels)
+    labels = {run.config.labels for run, *_ in found.values()}
+    dataset = open_dataset(cache, data, config.fingerprint[:8], config.labels if len(labels) == 1 else "original")
     sample_ids_N = np.unique(np.concatenate([ids_n for _, ids_n, _ in found.values()]))
     return ScoreTable(
         metric=metric,
-        recipe=recipe or run.recipe,
+        recipe=recipe or config.recipe,
         sample_ids_N=sample_ids_N,
         keys_N=np.asarray(dataset.keys, object)[sample_ids_N],
         labels_N=dataset.labels_N[sample_ids_N],

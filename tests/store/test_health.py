@@ -44,6 +44,24 @@ def test_scores_stand_side_by_side_and_only_runs_of_one_recipe(digits):
     assert set(load_scores(digits, "digits", recipe="all").columns) == set(digits.run_ids("digits"))
 
 
+def test_all_recipes_leave_out_planted_runs_and_have_the_original_labels(digits):
+    own = [record(digits), record(digits, looks=4)]
+    ensure_labels(digits, "digits", None, "planted-0.1-0")
+    planted = record(digits, looks=3, labels="planted-0.1-0")
+    found = load_scores(digits, "digits", recipe="all")
+    assert set(found.columns) == {config.run_id for config in own}
+    original = open_dataset(digits, "digits")
+    np.testing.assert_array_equal(found.labels_N, original.labels_N[found.sample_ids_N])
+    asked = load_scores(digits, "digits", recipe=planted.recipe)
+    assert set(asked.columns) == {"resnet20-s0"}, "asked for by its key it is there, on its own labels"
+    assert (asked.labels_N != original.labels_N[asked.sample_ids_N]).any()
+    write_label_version(digits, "digits", None, "reviewed-1", np.zeros(1797, int))
+    reviewed = record(digits, arch="vgg16", labels="reviewed-1")  # the newest: listed first
+    found = load_scores(digits, "digits", recipe="all")
+    assert reviewed.run_id in found.columns
+    np.testing.assert_array_equal(found.labels_N, original.labels_N[found.sample_ids_N])
+
+
 def record_key(cache: Cache, arch: str) -> str:
     return next(run_id.rsplit("-", 1)[1] for run_id in cache.run_ids("digits") if run_id.startswith(arch))
 
