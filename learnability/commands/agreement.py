@@ -2,11 +2,14 @@
 
 import math
 
+from learnability import jobs
 from learnability.agreement import KINDS, ONE_SEED, REPLICATES
 from learnability.commands.arguments import cache_of, command, print_json, table
 from learnability.config import train_command
-from learnability.report.agreement import end, measured
+from learnability.report.agreement import end, furthest, measured
 from learnability.store.chance import of_runs
+from learnability.store.paths import Cache
+from learnability.store.runs import load_runs
 from learnability.store.scores import ScoreTable, load_scores
 
 
@@ -40,11 +43,12 @@ def run(args) -> int:
     found = load_scores(cache, args.data, args.metric, args.recipe)
     content = measured(found, args.replicates, args.allow, cache)
     content["notes"] += of_runs(cache, found.runs, found.labels_N)
+    to_train = _to_train(cache, args.data, found, counted=found if "looks" in args.allow else furthest(found)[0])
     if args.json:
-        print_json(content)
+        print_json(content | {"to_train": to_train})
     else:
         _print(content)
-        _say_what_to_train(found)
+        _say_what_to_train(to_train)
     return 0
 
 
@@ -126,20 +130,34 @@ def _checks(found: dict) -> str:
     )
 
 
-def _say_what_to_train(found: ScoreTable) -> None:
-    """One more seed of every group that has one, as a command."""
-    groups: dict[str, list] = {}
-    for run in found.runs.values():
-        groups.setdefault(run.group, []).append(run)
-    single = [own[0].config for own in groups.values() if len(own) == 1]
-    if not single:
+def _to_train(cache: Cache, data: str, found: ScoreTable, counted: ScoreTable) -> list[str]:
+    """What gives every group a second seed, as commands: a seed that ended early is resumed, else the following one is trained.
+
+    Nothing for a group of which a run still waits or is at work, and nothing for one of which no seed is counted or can be resumed.
+    """
+    known, states = load_runs(cache, data), {job.name: job for job in jobs.states(cache, data)}
+    said = []
+    for group, config in {run.group: run.config for run in found.runs.values()}.items():
+        seeds = {run.config.seed for run in counted.runs.values() if run.group == group}
+        if len(seeds) > 1:
+            continue
+        others = [run for run in known if run.config and run.group == group and run.state != "done"]
+        early = [run.id for run in others if "resume" in states[run.id].actions]
+        if early:
+            said.append(f"python -m learnability resume {' '.join(early)}")
+        elif seeds and not any(states[run.id].state == "queued" or states[run.id].at_work for run in others):
+            following = max(run.config.seed for run in known if run.config and run.group == group) + 1
+            spelled = train_command(config, [config.arch], first_seed=following)
+            said.append(spelled or f"another seed of {config.arch}, recipe {config.recipe}: from the dashboard, which keeps its recipe")
+    return said
+
+
+def _say_what_to_train(to_train: list[str]) -> None:
+    if not to_train:
         return
-    print(f"\n{ONE_SEED}. To learn it, train one more of each:")
-    for config in single:
-        said = train_command(config, [config.arch], first_seed=config.seed + 1)
-        print(
-            f"  {said}" if said else f"  another seed of {config.arch}, recipe {config.recipe}: from the dashboard, which keeps its recipe"
-        )
+    print(f"\n{ONE_SEED}. To learn it, train one more seed of each, or finish the one that ended early:")
+    for line in to_train:
+        print(f"  {line}")
 
 
 def _number(value: float | None) -> str:

@@ -1,6 +1,7 @@
 """The figures of `agreement` and the reports: groups across recipes, ends, ceilings on the same samples, and scipy as a witness."""
 
 import json
+import os
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -8,8 +9,10 @@ import pytest
 from scipy import stats
 from sklearn.metrics import cohen_kappa_score
 
+from learnability import jobs
 from learnability.__main__ import main, parser
 from learnability.agreement import agree
+from learnability.jobs.processes import Process
 from learnability.metrics import MIXED
 from learnability.report.agreement import measured
 from learnability.store.runs import load_recording
@@ -147,7 +150,37 @@ def test_one_seed_gets_the_command_that_trains_another(own_many, capsys):  # noq
     args = parser().parse_args(line.split()[3:])
     assert (args.arch, args.first_seed, args.epochs, args.weight_decay) == (["resnet20"], 4, 4, 1e-3)
     told = json.loads(said(capsys, own_many, "--recipe", recipes(own_many, "digits")[0], "--json"))
-    assert told["pairs"] == []
+    assert told["pairs"] == [] and told["to_train"] == [line]
+
+
+def test_a_seed_that_ended_early_is_finished_before_another_is_trained(own_many, capsys):  # noqa: F811
+    """mobilenet has a whole seed 0 and a seed 1 that stopped; the other two have both."""
+    (stopped,) = [run_id for run_id in own_many.run_ids("digits") if run_id.startswith("mobilenet-s1-")]
+    text = said(capsys, own_many)
+    assert "ceiling unknown: one seed per architecture. To learn it" in text
+    assert [line.strip() for line in text.splitlines() if "python -m" in line] == [f"python -m learnability resume {stopped}"]
+    assert json.loads(said(capsys, own_many, "--json"))["to_train"] == [f"python -m learnability resume {stopped}"]
+    both = said(capsys, own_many, "--allow", "looks")
+    assert "To learn it" not in both and json.loads(said(capsys, own_many, "--allow", "looks", "--json"))["to_train"] == []
+
+
+def test_no_more_seeds_of_planted_runs_are_asked_for(own_many, capsys):  # noqa: F811
+    from learnability.store.datasets import ensure_labels
+
+    ensure_labels(own_many, "digits", None, "planted-0.02-0")
+    made_cache.add_run(own_many, "resnet20", 0, labels="planted-0.02-0")
+    (command,) = json.loads(said(capsys, own_many, "--recipe", "all", "--json"))["to_train"]
+    assert command.startswith("python -m learnability resume mobilenet-s1-")
+
+
+def test_a_seed_that_waits_is_not_asked_for_again(own_many, capsys):  # noqa: F811
+    made_cache.add_run(own_many, "vgg16", 0, epochs=4, looks=4)
+    config = made_cache.add_run(own_many, "vgg16", 1, epochs=4, looks=0, state="stopped")
+    asked = ("--recipe", config.recipe, "--json")
+    assert json.loads(said(capsys, own_many, *asked))["to_train"] == [f"python -m learnability resume {config.run_id}"]
+    jobs.queue.write(own_many, lambda connection: jobs.queue.set_worker(connection, "cpu", Process.of(os.getpid())))  # none is started
+    jobs.resume(own_many, "digits", config.run_id, device="cpu")
+    assert json.loads(said(capsys, own_many, *asked))["to_train"] == []
 
 
 def test_two_runs_in_opposite_order_have_no_reliability_of_their_mean():

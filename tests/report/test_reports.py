@@ -64,6 +64,7 @@ def test_numbers_of_the_paper_are_those_of_the_agreement_command(many_paper, cap
     recipe = real_recipe(cache, "digits")
     assert main(["agreement", "--data", "digits", "--recipe", recipe, "--replicates", "200", "--json", "--cache", str(cache.root)]) == 0
     told = json.loads(capsys.readouterr().out)
+    assert [command.split(" --")[-1] for command in told.pop("to_train")] == ["first-seed 1"], "of mobilenet, which has one seed"
     assert held(content) == told == measured(load_scores(cache, "digits", "learnability", recipe), 200, cache=cache)
     text = words_of(content)
     pearson = told["agreement"]["pearson"]
