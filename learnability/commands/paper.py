@@ -57,7 +57,8 @@ def run(args) -> int:
             print("When they are done, the same command without --queue writes the report.")
         if code or args.queue:
             return code
-    written(out, paper_report(cache, args.data, configs[0].recipe, _spelled(args), args.replicates))
+    asked = {config.run_id for config in configs}
+    written(out, paper_report(cache, args.data, configs[0].recipe, _spelled(args), args.replicates, asked))
     return 0
 
 

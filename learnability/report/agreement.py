@@ -1,6 +1,5 @@
 """Agreement of one recipe's runs: every figure that the `agreement` command and the reports show."""
 
-import dataclasses
 import itertools
 from collections.abc import Iterable
 
@@ -73,12 +72,9 @@ def furthest(found: ScoreTable) -> tuple[ScoreTable, tuple[str, ...]]:
     """The runs that came furthest, and those left out in words: scores over fewer epochs are other scores."""
     most = max(run.looks for run in found.runs.values())
     short = {name: run for name, run in found.runs.items() if run.looks < most}
-    kept = dataclasses.replace(
-        found,
-        columns={name: score_N for name, score_N in found.columns.items() if name not in short},
-        runs={name: run for name, run in found.runs.items() if name not in short},
+    return found.only(name for name in found.runs if name not in short), tuple(
+        f"left out: {name} ({run.looks} of {most} looks)." for name, run in short.items()
     )
-    return kept, tuple(f"left out: {name} ({run.looks} of {most} looks)." for name, run in short.items())
 
 
 def whole_steps(found: ScoreTable) -> list[np.ndarray]:

@@ -1,6 +1,7 @@
 """The experiment of arXiv 1901.02347 on a data set: learnability under three architectures, and how far they agree."""
 
 import itertools
+from collections.abc import Collection
 
 import numpy as np
 
@@ -25,9 +26,16 @@ PUBLISHED = {
 SHOWN = 24  # pictures of the hardest, and of the easiest
 
 
-def paper_report(cache: Cache, data: str, recipe: str, command: str, replicates: int = agreement.REPLICATES) -> str:
-    """The HTML file on the runs of one recipe. `command` is how it was made."""
-    study = open_study(cache, data, "learnability", recipe)
+def paper_report(
+    cache: Cache,
+    data: str,
+    recipe: str,
+    command: str,
+    replicates: int = agreement.REPLICATES,
+    run_ids: Collection[str] | None = None,
+) -> str:
+    """The HTML file on the runs of one recipe, of `run_ids` alone where they are given. `command` is how it was made."""
+    study = open_study(cache, data, "learnability", recipe, run_ids)
     content = measured(study.table, replicates, cache=cache)
     archs = sorted(study.groups, key=lambda arch: (ARCHS.index(arch) if arch in ARCHS else len(ARCHS), arch))
     opened, config = study.dataset, study.config

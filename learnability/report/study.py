@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
@@ -97,14 +97,16 @@ class Study:
         return f"{told.get('device_name', told.get('device', 'not known'))}, PyTorch {told.get('torch', 'not known')}"
 
 
-def open_study(cache: Cache, data: str, metric: str, recipe: str) -> Study:
-    """The runs of a recipe that came furthest."""
+def open_study(cache: Cache, data: str, metric: str, recipe: str, run_ids: Collection[str] | None = None) -> Study:
+    """The runs of a recipe that came furthest, of `run_ids` alone where they are given."""
     found = load_scores(cache, data, metric, recipe)
+    if run_ids is not None:
+        found = found.only([name for name, run in found.runs.items() if run.id in run_ids])
     of_seed = {name: _unit(cache, run) for name, run in found.runs.items()}
     came = {name: (len(of_seed[name]), run.looks) for name, run in found.runs.items()}
     most = max(came.values())
     kept = [name for name in came if came[name] == most]
-    table = dataclasses.replace(found, columns={name: found.columns[name] for name in kept}, runs={name: found.runs[name] for name in kept})
+    table = found.only(kept)
     config = next(iter(table.runs.values())).config
     opened = open_dataset(cache, data, config.fingerprint[:8], config.labels)
     return Study(cache, table, opened, tuple(of_seed[name] for name in kept), _left_out(came, most, config.folds))

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +30,11 @@ class ScoreTable:
     labels_N: np.ndarray  # as in the label version of the runs, original where these differ
     columns: dict[str, np.ndarray]  # `<arch>-s<seed>` -> score_N, NaN where a run does not hold the sample
     runs: dict[str, Run]  # with folds the one with the fewest looks
+
+    def only(self, names: Iterable[str]) -> "ScoreTable":
+        """The same samples with these columns alone."""
+        kept = list(names)
+        return dataclasses.replace(self, columns={name: self.columns[name] for name in kept}, runs={name: self.runs[name] for name in kept})
 
     def to_arrow(self) -> pa.Table:
         columns = {"sample_id": self.sample_ids_N, "key": pa.array(list(self.keys_N), pa.string()), "label": self.labels_N}

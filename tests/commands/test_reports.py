@@ -32,6 +32,9 @@ def test_a_paper_trains_what_is_missing_and_uses_what_is_there(digits, tmp_path,
     assert f"{again} --subset 100" in content and "mobilenet and resnet20" in content
     assert main([*asked, "--out", "b.html"]) == 0
     assert "; 0 to train" in capsys.readouterr().err and (tmp_path / "b.html").stat().st_size > 4e6
+    assert main([*(word for word in asked if word != "mobilenet"), "--out", "c.html"]) == 0
+    content = (tmp_path / "c.html").read_text()
+    assert "--archs resnet20 --epochs 2" in content and "One architecture only" in content and "mobilenet" not in content
 
 
 def test_a_report_says_what_is_wrong_with_what_was_asked(digits, tmp_path, capsys, monkeypatch):
