@@ -96,6 +96,7 @@ def _row(content: dict, index: int) -> dict:
         "interval (Pearson)": _interval(cross["single_run_interval"]),
         "ceiling": _number(cross["ceiling"]),
         "of ceiling": _number(cross["ratio"]),
+        "interval (of ceiling)": _interval(cross["ratio_interval"]),
         "within class": _beside(pair["within_class_cross"]),
         "not at one end": "too few"
         if pair["nontrivial"] is None

@@ -143,6 +143,17 @@ def test_checks_stand_under_the_table_and_say_when_a_score_is_not_itself(own_man
     assert "(chance " in text
 
 
+def test_the_interval_that_the_verdict_rests_on_stands_beside_the_ratio(own_many, capsys):  # noqa: F811
+    told = json.loads(said(capsys, own_many, "--replicates", "50", "--json"))
+    crosses = told["agreement"]["pearson"]["crosses"]
+    (known,) = [cross["ratio_interval"] for cross in crosses if cross["ratio_interval"]]
+    text = said(capsys, own_many, "--replicates", "50")
+    assert "interval (of ceiling)" in text
+    (ratio,) = [cross["ratio"] for cross in crosses if cross["ratio"] is not None]
+    (line,) = [line for line in text.splitlines() if f"[{known['low']:.3f}, {known['high']:.3f}]" in line]
+    assert line.index(f"{ratio:.3f}") < line.index(f"[{known['low']:.3f}, {known['high']:.3f}] {known['over']}")
+
+
 def test_one_seed_gets_the_command_that_trains_another(own_many, capsys):  # noqa: F811
     made_cache.add_run(own_many, "resnet20", 3, epochs=4, looks=4, weight_decay=1e-3)
     text = said(capsys, own_many, "--recipe", recipes(own_many, "digits")[0])
