@@ -173,11 +173,11 @@ def _errors(look: int, found: agreement.SharedErrors) -> None:
     """Whether they err on the same samples; where neither errs there is nothing to say."""
     between = found.between
     if between.reason is not None:
-        st.caption(f"At epoch {look} {between.reason}: there are no errors to compare.")
+        st.caption(f"After epoch {look + 1} {between.reason}: there are no errors to compare.")
         return
     seeds = [f"of {side} {words.r(own.kappa)}" for side, own in (("A", found.of_a), ("B", found.of_b)) if own and own.reason is None]
     st.markdown(
-        f"At epoch {look} they err on the same samples at **kappa {words.r(between.kappa)}** [{words.r(between.low)}, "
+        f"After epoch {look + 1} they err on the same samples at **kappa {words.r(between.kappa)}** [{words.r(between.low)}, "
         f"{words.r(between.high)}]" + (f", two seeds {', '.join(seeds)}." if seeds else "."),
         help="Cohen's kappa of right and wrong predictions of two runs, the mean over all pairs. 1: the same errors; 0: no more in common "
         f"than accuracies of {between.accuracy_a:.1%} and {between.accuracy_b:.1%} bring about by themselves. With these it can be "

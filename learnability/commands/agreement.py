@@ -65,7 +65,7 @@ def _print(content: dict) -> None:
             print(f"{cross['a']} and {cross['b']}: {cross['verdict'] or cross['reason']}")
     for pair in content["pairs"]:
         if pair["errors"] is not None:
-            print(f"errors of {pair['a']} and {pair['b']} at epoch {pair['errors']['look']}: {_errors(pair)}")
+            print(f"errors of {pair['a']} and {pair['b']} after epoch {pair['errors']['look'] + 1}: {_errors(pair)}")
     for pair in content["pairs"]:
         if pair["controls"] is not None:
             print(f"checks of {pair['a']} and {pair['b']}: {_checks(pair['controls'])}")

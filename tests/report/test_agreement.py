@@ -57,7 +57,7 @@ def test_whether_they_err_on_the_same_samples_stands_beside_what_seeds_do(own_ma
     assert errors["look"] == 11 and errors["between"]["kappa"] == pytest.approx(expected)
     seeds = errors[f"of_{'a' if pair['a'] == 'vgg16' else 'b'}"]
     assert seeds["kappa"] == pytest.approx(cohen_kappa_score(hits["vgg16-s0"], hits["vgg16-s1"]))
-    start = f"errors of {pair['a']} and {pair['b']} at epoch 11: kappa {expected:.3f}"
+    start = f"errors of {pair['a']} and {pair['b']} after epoch 12: kappa {expected:.3f}"
     assert f"{start}, at most" in said(capsys, own_many), "no interval where none is asked for"
     text = said(capsys, own_many, "--replicates", "100")
     assert f"{start} [" in text
