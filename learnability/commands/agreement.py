@@ -6,7 +6,7 @@ from learnability import jobs
 from learnability.agreement import KINDS, ONE_SEED, REPLICATES
 from learnability.commands.arguments import cache_of, command, print_json, table
 from learnability.config import train_command
-from learnability.report.agreement import end, furthest, measured
+from learnability.report.agreement import end, furthest, measured, shared
 from learnability.store.chance import of_runs
 from learnability.store.paths import Cache
 from learnability.store.runs import load_runs
@@ -101,7 +101,7 @@ def _row(content: dict, index: int) -> dict:
         "not at one end": "too few"
         if pair["nontrivial"] is None
         else f"{_beside(pair['nontrivial_cross'])}, n {pair['nontrivial']['N']:,}",
-        "hardest 5 % shared": f"{hardest['shared']} of {min(hardest['k_a'], hardest['k_b'])} (chance {hardest['chance']:.1f})",
+        "hardest 5 % shared": f"{shared(hardest)} (chance {hardest['chance']:.1f})",
     }
 
 

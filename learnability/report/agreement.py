@@ -163,6 +163,11 @@ def _cross(a: Group, b: Group, score_RN: np.ndarray) -> dict:
     return to_json(agree(score_RN, [a, b]).crosses[0])
 
 
+def shared(top: dict) -> str:
+    """`9 of 12` hardest samples; `9 of 14 and 12` where ties made the two sets differ in size."""
+    return f"{top['shared']} of {' and '.join(map(str, dict.fromkeys((top['k_a'], top['k_b']))))}"
+
+
 def end(share: float, value: float | None) -> str:
     """The share of samples at an end of a score, `no end` where it has none."""
     return "no end" if value is None else f"{share:.1%}"

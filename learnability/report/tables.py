@@ -1,7 +1,7 @@
 """Agreement as tables, of the figures that the `agreement` command prints: the same numbers, rounded the same way."""
 
 from learnability.agreement import ONE_SEED, seeds_needed
-from learnability.report.agreement import end
+from learnability.report.agreement import end, shared
 from learnability.report.page import Html, joined, paragraph, table, tag
 
 _OVER = "Intervals: 95 %, from a bootstrap "
@@ -63,12 +63,12 @@ def views(content: dict) -> Html:
     """The same pairs by ranks, within classes, without the trivial samples, and by their hardest samples."""
     rows = []
     for i, pair in enumerate(content["pairs"]):
-        shared = [f"{top['shared']} of {min(top['k_a'], top['k_b'])} ({top['chance']:.1f} by chance)" for top in pair["hardest"]]
+        hardest = [f"{shared(top)} ({top['chance']:.1f} by chance)" for top in pair["hardest"]]
         others = [content["agreement"][kind]["crosses"][i]["single_run"] for kind in ("spearman", "kendall")]
         some, headline = pair["nontrivial"], content["agreement"]["pearson"]["crosses"][i]
         rows.append([
             f"{pair['a']} and {pair['b']}", *map(number, others), _beside(headline), _beside(pair["within_class_cross"]),
-            f"{_beside(pair['nontrivial_cross'])}, {some['N']:,} samples" if some else "too few", *shared[1:], _errors(pair["errors"]),
+            f"{_beside(pair['nontrivial_cross'])}, {some['N']:,} samples" if some else "too few", *hardest[1:], _errors(pair["errors"]),
         ])  # fmt: skip
     columns = [
         "pair", "Spearman", "Kendall tau-b", "r of seed means (ceiling)", "within classes", "without samples at one end in both",

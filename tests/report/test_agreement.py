@@ -14,6 +14,7 @@ from learnability.__main__ import main, parser
 from learnability.agreement import agree
 from learnability.jobs.processes import Process
 from learnability.metrics import MIXED
+from learnability.report import tables
 from learnability.report.agreement import measured
 from learnability.store.runs import load_recording
 from learnability.store.scores import load_scores, recipes
@@ -152,6 +153,16 @@ def test_the_interval_that_the_verdict_rests_on_stands_beside_the_ratio(own_many
     (ratio,) = [cross["ratio"] for cross in crosses if cross["ratio"] is not None]
     (line,) = [line for line in text.splitlines() if f"[{known['low']:.3f}, {known['high']:.3f}]" in line]
     assert line.index(f"{ratio:.3f}") < line.index(f"[{known['low']:.3f}, {known['high']:.3f}] {known['over']}")
+
+
+def test_the_hardest_are_told_with_both_sizes_where_ties_made_them_differ(own_many, capsys):  # noqa: F811
+    told, text = of(own_many), said(capsys, own_many)
+    differ = 0
+    for top, page in ((pair["hardest"][1], tables.views(told)) for pair in told["pairs"]):
+        sizes = f"{top['k_a']} and {top['k_b']}" if top["k_a"] != top["k_b"] else f"{top['k_a']}"
+        assert f"{top['shared']} of {sizes} (chance" in text and f"{top['shared']} of {sizes} (" in page
+        differ += top["k_a"] != top["k_b"]
+    assert differ
 
 
 def test_one_seed_gets_the_command_that_trains_another(own_many, capsys):  # noqa: F811
