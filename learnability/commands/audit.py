@@ -66,6 +66,7 @@ def run(args) -> int:
 
 def _base(args, cache: Cache) -> RunConfig:
     """The run whose recipe is tried: of the newest recipe on real labels, of the architecture with most runs."""
+    cache.current(args.data)
     found = [run for run in load_runs(cache, args.data) if run.config and run.looks and not run.problem and run.config.folds is None]
     found = [run for run in found if not is_trial(run.config)]
     wanted = args.recipe or next((key for key in recipes(cache, args.data) if any(run.recipe == key for run in found)), None)

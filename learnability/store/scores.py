@@ -133,6 +133,7 @@ def load_scores(cache: Cache, data: str, metric: str = "learnability", recipe: s
     """
     if metric not in METRICS:
         raise InputError(f"metric {metric!r}: expected one of {', '.join(METRICS)}.")
+    cache.current(data)
     found: dict[str, tuple[Run, np.ndarray, np.ndarray]] = {}
     keys = recipes(cache, data)
     if recipe not in (None, "all") and recipe not in keys:

@@ -42,6 +42,11 @@ def test_a_report_says_what_is_wrong_with_what_was_asked(digits, tmp_path, capsy
     at = ["--cache", str(digits.root)]
     for asked, said in (
         (["report", "--data", "nothing"], "no data set 'nothing'"),
+        (["audit", "--data", "nothing"], "no data set 'nothing'"),
+        (["agreement", "--data", "nothing"], "no data set 'nothing'"),
+        (["scores", "--data", "nothing"], "Prepare it: python -m learnability prepare"),
+        (["scores", "--data", "nothing", "--recipe", "12345678"], "no data set 'nothing'"),
+        (["scores", "--data", "digits"], "Train first: python -m learnability train --data digits"),
         (["report", "--data", "digits", "--out", "x.pdf"], "ends in .html"),
         (["report", "--data", "digits", "--out", "no/x.html"], "does not exist"),
         (["report", "--data", "digits", "--recipe", "00000000"], "no recipe '00000000'"),
