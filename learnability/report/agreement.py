@@ -30,7 +30,7 @@ from learnability.metrics import METRICS, MIXED
 from learnability.store.hits import hits_of
 from learnability.store.paths import Cache
 from learnability.store.runs import Run
-from learnability.store.scores import ScoreTable
+from learnability.store.scores import ScoreTable, unit_of
 
 TOP = (0.01, 0.05, 0.1)  # shares of the samples whose overlap is shown
 LARGE = 200_000  # samples above which the controls, which sort again and again, are left out
@@ -145,12 +145,10 @@ def _pair(a: Group, b: Group, score_RN: np.ndarray, labels_N: np.ndarray, low: f
 def _errors(cache: Cache, found: ScoreTable, a: Group, b: Group, replicates: int) -> dict | None:
     """Whether two groups err on the same samples at the last look that all their runs have; None where it is not known."""
     runs = list(found.runs.values())
-    sides = [[runs[row] for row in group.rows] for group in (a, b)]
-    if any(run.config.folds is not None for own in sides for run in own):
-        return None
-    look = min(run.looks for own in sides for run in own) - 1
+    sides = [[unit_of(cache, runs[row]) for row in group.rows] for group in (a, b)]
+    look = min(run.looks for own in sides for unit in own for run in unit) - 1
     try:
-        (a_SN, seen_a), (b_SN, seen_b) = (hits_of(cache, [[run] for run in own], found.sample_ids_N, look) for own in sides)
+        (a_SN, seen_a), (b_SN, seen_b) = (hits_of(cache, own, found.sample_ids_N, look) for own in sides)
     except LearnabilityError:  # a recording from elsewhere need not have predictions
         return None
     seen_N = seen_a & seen_b

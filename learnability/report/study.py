@@ -19,7 +19,7 @@ from learnability.store.datasets import open_dataset
 from learnability.store.files import read_json
 from learnability.store.paths import Cache
 from learnability.store.runs import Run, device_seconds, load_looks, load_runs
-from learnability.store.scores import ScoreTable, is_trial, load_scores, load_seed_scores, recipes, scored_looks
+from learnability.store.scores import ScoreTable, is_trial, load_scores, load_seed_scores, recipes, unit_of
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -102,7 +102,7 @@ def open_study(cache: Cache, data: str, metric: str, recipe: str, run_ids: Colle
     found = load_scores(cache, data, metric, recipe)
     if run_ids is not None:
         found = found.only([name for name, run in found.runs.items() if run.id in run_ids])
-    of_seed = {name: _unit(cache, run) for name, run in found.runs.items()}
+    of_seed = {name: unit_of(cache, run) for name, run in found.runs.items()}
     came = {name: (len(of_seed[name]), run.looks) for name, run in found.runs.items()}
     most = max(came.values())
     kept = [name for name in came if came[name] == most]
@@ -110,14 +110,6 @@ def open_study(cache: Cache, data: str, metric: str, recipe: str, run_ids: Colle
     config = next(iter(table.runs.values())).config
     opened = open_dataset(cache, data, config.fingerprint[:8], config.labels)
     return Study(cache, table, opened, tuple(of_seed[name] for name in kept), _left_out(came, most, config.folds))
-
-
-def _unit(cache: Cache, run: Run) -> list[Run]:
-    """The run itself, or all scored folds of its seed."""
-    if run.config.folds is None:
-        return [run]
-    same = [other for other in load_runs(cache, run.data) if (other.group, other.problem) == (run.group, None)]
-    return [other for other in same if other.config.seed == run.config.seed and scored_looks(cache, run.data, other.id)]
 
 
 def _left_out(came: dict[str, tuple[int, int]], most: tuple[int, int], folds: int | None) -> tuple[str, ...]:

@@ -102,6 +102,14 @@ def _is_trial(cache: Cache, data: str, run_id: str) -> bool:
         return False  # a damaged config: told where the run is shown
 
 
+def unit_of(cache: Cache, run: Run) -> list[Run]:
+    """The run itself, or all scored folds of its seed."""
+    if run.config.folds is None:
+        return [run]
+    same = [other for other in load_runs(cache, run.data) if (other.group, other.problem) == (run.group, None)]
+    return [other for other in same if other.config.seed == run.config.seed and scored_looks(cache, run.data, other.id)]
+
+
 def load_seed_scores(cache: Cache, unit: Sequence[Run], metrics: Sequence[str]) -> tuple[list[Run], np.ndarray, dict[str, np.ndarray]]:
     """(runs read, sample_ids_n, metric -> score_n) of one seed: of its run, or held-out of its folds. Runs without these scores stay out.
 

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import cohen_kappa_score
 
 from learnability.__main__ import main
 from learnability.agreement import prefixes
 from learnability.metrics import METRICS, score_all
+from learnability.report.agreement import measured
 from learnability.store.heldout import held_out_rows, units
 from learnability.store.prefixes import prefix_scores
 from learnability.store.runs import create_run, load_recording, load_runs
@@ -79,3 +81,17 @@ def test_the_commands_take_them_as_any_group(folded, capsys):
     assert main(["agreement", *at]) == 0
     said = capsys.readouterr().out
     assert "tiny" in said and "seeds" in said
+
+
+def test_errors_are_those_of_the_runs_that_held_the_samples_out(folded):
+    found = measured(load_scores(folded.cache, folded.name), 0, cache=folded.cache)
+    (pair,) = found["pairs"]
+    hits = {}
+    for run in load_runs(folded.cache, folded.name):
+        recording = load_recording(folded.cache, folded.name, run.id)
+        own = hits.setdefault((run.config.arch, run.config.seed), np.full(70, np.nan))
+        own[~recording.trained_N] = recording.hits_NE[~recording.trained_N, -1]
+    both_N = ~np.isnan(hits["other", 0])
+    kappas = [cohen_kappa_score(hits["other", 0][both_N], hits["tiny", seed][both_N]) for seed in (0, 1)]
+    assert pair["errors"]["look"] == EPOCHS - 1 and 0 < both_N.sum() < 70
+    assert pair["errors"]["between"]["kappa"] == pytest.approx(np.mean(kappas))
