@@ -65,7 +65,7 @@ def test_hard_for_leaves_out_what_is_unfinished_and_says_what_to_do(own_many, ca
     made = json.loads(capsys.readouterr().out)
     assert made["runs"]["mobilenet-s1"]["looks"] == 7 and made["hard_for"]["notes"] == ["left out: mobilenet-s1 (7 of 12 looks)."]
     assert {place: count for place, count in made["hard_for"]["counts"].items() if count} == Counter(row["hard_for"] for row in rows)
-    assert made["hard_for"]["unseen"] == 0 and made["hard_for"]["cannot_be_told_alone"] == []
+    assert made["hard_for"]["unseen"] == 0 and made["hard_for"]["cannot_be_told_alone"] == sorted(SEEDS), "of mobilenet one run is left"
     assert main([*at[:2], "digits", "--json", *at[-2:]]) == 0 and "hard_for" not in json.loads(capsys.readouterr().out)
     assert main([*at, "--metric", "aum"]) == 2 and "got aum. Leave out --metric." in capsys.readouterr().err
     for run in load_runs(own_many, "digits"):
@@ -156,7 +156,7 @@ def test_help_teaches_with_examples(command, capsys):
 
 def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(digits):
     command = [sys.executable, "-m", "learnability", "train", "--data", "digits", "--arch", "resnet20", "--cache", str(digits.root)]
-    command += ["--subset", "100", "--epochs", "4", "--precision", "fp32", "--threads", "1"]
+    command += ["--subset", "100", "--epochs", "8", "--precision", "fp32", "--threads", "1"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "COLUMNS": "100"})
     deadline = time.monotonic() + 120
     while not any(run.looks for run in load_runs(digits, "digits")):
@@ -168,10 +168,10 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(digits):
     assert "goes on from there" in told
     (stopped,) = load_runs(digits, "digits")
     assert stopped.state == "stopped"
-    assert 0 < stopped.looks < 4
+    assert 0 < stopped.looks < 8
     assert subprocess.run(command, capture_output=True, timeout=240).returncode == 0
     (done,) = load_runs(digits, "digits")
-    assert (done.state, done.looks) == ("done", 4)
+    assert (done.state, done.looks) == ("done", 8)
 
 
 def test_runs_side_by_side_from_the_shell(digits, capsys):
