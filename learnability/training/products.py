@@ -23,7 +23,8 @@ def _as_products(images, weight, bias=None, stride=(1, 1), padding=(0, 0), dilat
         return None
     stride, padding, rounded = _pair(stride), _pair(padding), torch.is_autocast_enabled(images.device.type)
     if not rounded and winograd.gains(images, weight, stride, padding, groups):
-        return Winograd.apply(images, weight, bias, padding)
+        own = weight if torch.is_grad_enabled() else weight.detach()  # nothing is kept for a backward pass that does not come
+        return Winograd.apply(images, own, bias, padding)
     if gradients.gains(images, weight, stride, padding, groups):
         if rounded:
             kind = torch.get_autocast_dtype(images.device.type)

@@ -14,6 +14,7 @@ import torch
 from torch.nn import functional as F
 
 _BLOCK = 1 << 24  # bytes of transformed tiles made at once: they stay in the cache
+_KEPT = 1 << 27  # bytes of transformed tiles and filters that a layer may keep for its backward pass; above, they are made anew
 _GAIN = 0.52  # of the plain convolution's multiplications
 _TRANSFORMS = 16  # what transforms cost, in multiplications of one channel
 
@@ -43,6 +44,11 @@ class Grid(NamedTuple):
         """Of a tile and one channel, for m x m outputs."""
         return len(_matrices(self.m, self.n).of_tiles)
 
+    def bytes(self, images: torch.Tensor, weight: torch.Tensor) -> int:
+        """Of all tiles and filters, transformed."""
+        (filters, channels), tiles = weight.shape[:2], len(images) * self.down * self.across
+        return 4 * self.products * channels * (tiles + filters)
+
     @property
     def share(self) -> float:
         """Multiplications of the products over channels, as a share of the plain convolution's."""
@@ -65,33 +71,36 @@ class Winograd(torch.autograd.Function):
     @staticmethod
     def forward(ctx, images, weight, bias, padding):
         """images (B, C, H, W), weight (O, C, 3, 3), bias (O,) or None, all float32; padding (down, across)."""
-        ctx.save_for_backward(images, weight)
         ctx.padding = padding
         grid = _grid(images, padding)
-        matrices, filters = _matrices(grid.m, grid.n), _filters(weight, grid).permute(1, 2, 0)
+        matrices, filters = _matrices(grid.m, grid.n), _filters(weight, grid)
+        keeps, kept = ctx.needs_input_grad[1] and grid.bytes(images, weight) <= _KEPT, []
         shape = len(images), len(weight), grid.height, grid.width
         made = torch.empty(shape, dtype=images.dtype, memory_format=torch.channels_last)  # no view: what follows may work in place
         made_BHWO = made.permute(0, 2, 3, 1)
         for part in _parts(images, weight, grid):
-            products = torch.bmm(_tiles(images[part], grid), filters)
+            tiles = _tiles(images[part], grid)
+            products = torch.bmm(tiles, filters.permute(1, 2, 0))
+            kept += [tiles] * keeps
             _put(_each(matrices.of_outputs, products.transpose(0, 1)), made_BHWO[part], grid)
         if bias is not None:
             made_BHWO += bias
+        ctx.save_for_backward(images, weight, *[filters] * keeps, *kept)
         return made
 
     @staticmethod
     def backward(ctx, upstream):
-        (images, weight), padding = ctx.saved_tensors, ctx.padding
+        (images, weight, *kept), padding = ctx.saved_tensors, ctx.padding
         grid = _grid(images, padding)
         matrices = _matrices(grid.m, grid.n)
         to_images = to_weight = to_bias = to_filters = None
         if ctx.needs_input_grad[0]:
-            filters = _filters(weight, grid).transpose(0, 1)
+            filters = (kept[0] if kept else _filters(weight, grid)).transpose(0, 1)
             to_images = torch.empty_like(images, memory_format=torch.channels_last)
-        for part in _parts(images, weight, grid):
+        for number, part in enumerate(_parts(images, weight, grid), 1):
             products = _each(matrices.of_outputs.t(), _taken(upstream[part], grid)).transpose(0, 1)
             if ctx.needs_input_grad[1]:
-                of_part = products.transpose(1, 2), _tiles(images[part], grid)
+                of_part = products.transpose(1, 2), kept[number] if kept else _tiles(images[part], grid)
                 to_filters = torch.bmm(*of_part) if to_filters is None else to_filters.baddbmm_(*of_part)
             if ctx.needs_input_grad[0]:
                 tiles = _each(matrices.of_tiles.t(), torch.bmm(products, filters).transpose(0, 1))

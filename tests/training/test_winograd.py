@@ -27,16 +27,18 @@ def numbers(images, weight, bias, convolution):
     padding=st.tuples(st.integers(1, 2), st.integers(1, 2)),
     shape=st.tuples(st.integers(1, 5), st.integers(1, 7), st.integers(1, 6)),
     block=st.sampled_from([1, 1 << 24]),
+    kept=st.sampled_from([0, 1 << 27]),
     seed=st.integers(0, 9),
 )
-@example((2, 2), (1, 1), (3, 5, 4), 1, 0).via("an image is one tile")
-@example((4, 4), (1, 1), (3, 5, 4), 1, 0).via("an image is one tile")
-def test_outputs_and_gradients_are_those_of_float64(size, padding, shape, block, seed):
+@example((2, 2), (1, 1), (3, 5, 4), 1, 1 << 27, 0).via("an image is one tile")
+@example((4, 4), (1, 1), (3, 5, 4), 1, 0, 0).via("an image is one tile")
+def test_outputs_and_gradients_are_those_of_float64(size, padding, shape, block, kept, seed):
     (B, C, filters), draw = shape, torch.Generator().manual_seed(seed)
     given = [torch.randn(size, generator=draw, dtype=torch.float64) for size in ((B, C, *size), (filters, C, 3, 3), (filters,))]
     right = numbers(*given, lambda *tensors: torch.conv2d(*tensors, padding=padding))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(winograd, "_BLOCK", block)
+        patch.setattr(winograd, "_KEPT", kept)
         found = numbers(*(tensor.float() for tensor in given), lambda *tensors: Winograd.apply(*tensors, padding))
     for ours, theirs in zip(found, right, strict=True):
         assert ours.dtype == torch.float32 and ours.shape == theirs.shape
@@ -78,8 +80,11 @@ def test_only_what_is_asked_for_is_made(monkeypatch):
     images, weight, made = torch.randn(2, 4, 8, 8), torch.randn(4, 4, 3, 3), []
     for name in ("_tiles", "_summed"):
         monkeypatch.setattr(winograd, name, lambda *given, name=name, work=getattr(winograd, name): made.append(name) or work(*given))
-    for images_too, expected in ((True, ["_tiles", "_summed"]), (False, ["_tiles", "_tiles"])):
+    for images_too, kept, expected in (
+        (True, 1 << 27, ["_tiles", "_summed"]), (False, 1 << 27, ["_tiles"]), (False, 0, ["_tiles", "_tiles"]),
+    ):  # fmt: skip
         made.clear()
+        monkeypatch.setattr(winograd, "_KEPT", kept)
         tensors = images.clone().requires_grad_(images_too), weight.clone().requires_grad_(not images_too)
         Winograd.apply(*tensors, None, (1, 1)).sum().backward()
         assert made == expected, "tiles of the forward pass first"
@@ -109,3 +114,13 @@ def test_it_is_taken_where_multiplications_are_saved(width, out, size, gain):
 
 def test_an_image_smaller_than_the_kernel_is_left_to_pytorch():
     assert not gains(torch.empty(1, 64, 2, 9), torch.empty(64, 64, 3, 3), (1, 1), (0, 0), 1)
+
+
+def test_nothing_is_kept_where_no_backward_pass_comes():
+    layer, images, saved = nn.Conv2d(64, 64, 3, padding=1), torch.randn(2, 64, 8, 8), []
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: saved.append(tensor.shape), lambda kept: kept), MatrixProducts():
+        with torch.no_grad():
+            layer(images)
+        assert not saved
+        layer(images)
+    assert (64, 36, 64) in saved and (36, 8, 64) in saved, "filters, and the tiles of both images"
