@@ -71,13 +71,7 @@ def everyone(now: state.State, found: list[Run], removed: bool, level: str | Non
 
 def needs(hard: HardFor) -> str | None:
     """What the seeds do not allow to say, and what would."""
-    single = [name for name, seeds in zip(hard.names, hard.seeds, strict=True) if seeds == 1]
-    if not single or len(hard.names) < 2:
-        return None
-    return (
-        f"Nothing can be called hard for one network alone: how far a second run of {' or '.join(single)} would differ is unknown. "
-        f"It takes a second seed of {' and of '.join(single)}."
-    )
+    return hard.untold if len(hard.names) > 1 else None
 
 
 def sample_table(now: state.State, found: list[Run], opened: Dataset, made: Series, b: Series) -> pa.Table:

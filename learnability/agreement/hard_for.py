@@ -51,6 +51,17 @@ class HardFor:
         count = np.bincount(self.place_N[self.place_N >= 0], minlength=len(self.places))
         return dict(zip(self.places, count.tolist(), strict=True))
 
+    @property
+    def untold(self) -> str | None:
+        """What single runs do not allow to say, and what would; None where every group has two runs or more."""
+        single = [name for name, seeds in zip(self.names, self.seeds, strict=True) if seeds == 1]
+        if not single:
+            return None
+        return (
+            f"Nothing can be called hard for one network alone: how far a second run of {' or '.join(single)} would differ is unknown. "
+            f"It takes a second seed of {' and of '.join(single)}."
+        )
+
     def rows(self, place: str) -> np.ndarray:
         """(N,) bool, the samples of a place."""
         if place not in self.places:

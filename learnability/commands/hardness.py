@@ -17,14 +17,8 @@ HELP = "one more column: for which network a sample is hard (missed at most look
 def with_hard_for(found: ScoreTable, table: pa.Table) -> pa.Table:
     """`table` with a column hard_for: `every network`, `no network`, `only vgg16`, ...; null where some run never saw the sample."""
     told, notes = _hard_for(found)
-    for note in notes:
-        print(note, file=sys.stderr)
-    if single := [name for name, seeds in zip(told.names, told.seeds, strict=True) if seeds == 1]:
-        print(
-            f"hard for one network alone: cannot be told. How far a second run of {' or '.join(single)} would differ is unknown; "
-            f"train a second seed of {' and of '.join(single)}.",
-            file=sys.stderr,
-        )
+    for line in (*notes, *filter(None, [told.untold])):
+        print(line, file=sys.stderr)
     places = [told.places[place] if place >= 0 else None for place in told.place_N]
     return table.append_column("hard_for", pa.array(places, pa.string()))
 
@@ -33,7 +27,8 @@ def hard_for_summary(found: ScoreTable) -> dict:
     """The same for programs: samples in each place, those that some run never saw, networks that single runs cannot tell to be the only
     one, and which runs were left out."""
     told, notes = _hard_for(found)
-    return {"counts": told.counts, "unseen": int((told.place_N < 0).sum()), "cannot_be_told_alone": _blind(told), "notes": list(notes)}
+    blind = [name for name, can in zip(told.names, told.testable, strict=True) if not can]
+    return {"counts": told.counts, "unseen": int((told.place_N < 0).sum()), "cannot_be_told_alone": blind, "notes": list(notes)}
 
 
 def _hard_for(found: ScoreTable) -> tuple[HardFor, tuple[str, ...]]:
@@ -62,7 +57,3 @@ def _one_network(config: RunConfig, notes: tuple[str, ...]) -> str:
         + ("Let them go on, or train a second network" if notes else "Train a second network")
         + (f": {said}" if said else f" of recipe {config.recipe} from the dashboard, which keeps its recipe.")
     )
-
-
-def _blind(told: HardFor) -> list[str]:
-    return [name for name, can in zip(told.names, told.testable, strict=True) if not can]

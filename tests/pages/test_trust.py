@@ -386,7 +386,7 @@ def test_the_shell_has_the_same_column(seeds, tmp_path, capsys):
     several, names = trust.everyone(data_state(ids["resnet20"]), data.all_runs("digits"))
     assert column.count("every network") == trust.hard_for(tuple(several), tuple(names))[0].counts["every network"]
     assert not any(place.startswith("only") for place in column)
-    assert "a second run of mobilenet would differ is unknown; train a second seed of mobilenet." in capsys.readouterr().err
+    assert "a second run of mobilenet would differ is unknown. It takes a second seed of mobilenet." in capsys.readouterr().err
     assert main([*at, "--metric", "aum", "--hard-for"]) == 2
     assert "expected learnability, got aum. Leave out --metric." in capsys.readouterr().err
 

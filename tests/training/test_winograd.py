@@ -116,11 +116,13 @@ def test_an_image_smaller_than_the_kernel_is_left_to_pytorch():
     assert not gains(torch.empty(1, 64, 2, 9), torch.empty(64, 64, 3, 3), (1, 1), (0, 0), 1)
 
 
-def test_nothing_is_kept_where_no_backward_pass_comes():
-    layer, images, saved = nn.Conv2d(64, 64, 3, padding=1), torch.randn(2, 64, 8, 8), []
+def test_nothing_is_kept_where_no_backward_pass_comes(monkeypatch):
+    layer, images, saved, asked = nn.Conv2d(64, 64, 3, padding=1), torch.randn(2, 64, 8, 8), [], []
+    monkeypatch.setattr(winograd.Grid, "bytes", lambda _grid, *given: asked.append(given) or 0)
     with torch.autograd.graph.saved_tensors_hooks(lambda tensor: saved.append(tensor.shape), lambda kept: kept), MatrixProducts():
         with torch.no_grad():
             layer(images)
-        assert not saved
+        assert not saved and not asked, "nor is anything made to be kept"
         layer(images)
+        assert asked
     assert (64, 36, 64) in saved and (36, 8, 64) in saved, "filters, and the tiles of both images"
