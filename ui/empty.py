@@ -4,6 +4,7 @@ import streamlit as st
 
 from learnability.errors import LearnabilityError
 from learnability.store.runs import Run
+from learnability.store.scores import scored_looks
 from ui import data, launch, scored, state, words
 from ui.series import Series
 
@@ -79,11 +80,13 @@ def no_scores(members: list[Run], metric: str) -> None:
     if not members:
         st.warning("This run is not here any more: its folder is gone.")
         return
-    if any(run.looks for run in members):
+    if any(scored_looks(data.cache(), run.data, run.id) for run in members):
         st.warning(f"{words.label(metric)} cannot be made from this recording: it lacks a signal. Choose another score in the sidebar.")
         return
-    st.subheader("No epoch is finished yet", anchor=False)
+    begun = any(run.looks for run in members)
+    st.subheader("The first scores are not written yet" if begun else "No epoch is finished yet", anchor=False)
     for run in members:
         st.text(f"{run.label}: {words.state_line(run)}" + (f" - {run.head.reason}" if run.head and run.head.reason else ""))
-    st.caption("Scores appear with the first finished epoch; the sidebar says how far it is and offers to show it.")
+    soon = "They are written within ten seconds or so while it trains" if begun else "Scores appear with the first finished epoch"
+    st.caption(f"{soon}; the sidebar says how far it is and offers to show it.")
     st.button("Look again", key="look-again")

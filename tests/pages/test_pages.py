@@ -81,6 +81,14 @@ def test_a_run_without_an_epoch_tells_its_state(no_run, open_page):
             assert "No epoch is finished yet" in text and "0 of 12 epochs" in text
 
 
+@pytest.mark.parametrize("page", ["compare", "gallery", "curriculum"])
+def test_a_run_whose_first_scores_are_still_to_be_written_lacks_no_signal(no_run, open_page, page):
+    config = made_cache.add_run(no_run, "resnet20", 0, looks=3, state=None)
+    (no_run.run_folder("digits", config.run_id) / "scores.parquet").unlink()
+    app = fine(open_page(page))
+    assert "The first scores are not written yet" in said(app) and "lacks a signal" not in " ".join(w.value for w in app.warning)
+
+
 def test_a_run_at_work_says_how_far_it_is(no_run, open_page):
     made_cache.add_run(no_run, "vgg16", 0, looks=7, state=None)
     for page in ("overview", "gallery", "sample"):
