@@ -23,7 +23,7 @@ from learnability.curriculum import (
 from learnability.datasets import Dataset, trained_ids
 from learnability.errors import InputError
 from learnability.experiments import scores as score_runs
-from learnability.experiments.found import experiment_id, experiments, orders_metadata
+from learnability.experiments.found import experiment_id
 from learnability.experiments.scores import Scores
 from learnability.export import curricula
 from learnability.jobs import Estimate
@@ -140,7 +140,11 @@ def propose(cache: Cache, design: Design, device: str = "auto") -> Proposal:
     design = dataclasses.replace(design, subset=subset)
     groups = score_runs.candidates(cache, design.data, dataset.fingerprint)
     chosen = design.scores or score_runs.found(cache, groups, design.arch, subset, design.labels)
-    missing, before = _score_configs(design, dataset), _scores_before(cache, design, dataset, groups)
+    missing, before = _score_configs(design, dataset), None
+    if design.scores is None:
+        arm = _configs(design, dataset, NO_KEY, 0)[0]
+        asked = {"score": design.metric, "easy_is": design.easy_end}
+        before = score_runs.taken_before(cache, groups, arm, str(design.pacing), design.balance, asked)
     if before is None and (chosen is None or design.scores is None and _under_way(cache, missing, groups[chosen])):
         return _scores_first(cache, design, dataset, ids_n, missing, device)
     members = score_runs.named(groups, chosen, design.labels) if before is None else before
@@ -217,23 +221,6 @@ def _under_way(cache: Cache, configs: tuple[RunConfig, ...], done: list[Run]) ->
     """Whether `done` are only some of these runs and another was begun: an order of theirs would rest on fewer seeds than asked for."""
     ids = {run.id for run in done}
     return configs[0].group_id == done[0].group and any(config.run_id not in ids and _is_there(cache, config) for config in configs)
-
-
-def _scores_before(cache: Cache, design: Design, dataset: Dataset, groups: dict[str, list[Run]]) -> list[Run] | None:
-    """The runs whose scores this very experiment took when it was launched: their order stays when others are trained meanwhile."""
-    if design.scores is not None:
-        return None
-    shared = dataclasses.replace(_configs(design, dataset, NO_KEY, 0)[0], seed=0, curriculum=None)
-    kind = design.arch, design.subset, design.labels
-    there = {run.id: run for own in groups.values() for run in own if (run.config.arch, run.config.subset, run.config.labels) == kind}
-    asked = {"score": design.metric, "easy_is": design.easy_end}
-    for one in experiments(cache, design.data):
-        told = orders_metadata(cache, one)
-        ids = told.get("runs", "").split(", ")
-        same = (one.config, one.pacing, one.balanced) == (shared, str(design.pacing), design.balance) and told.items() >= asked.items()
-        if same and all(id in there for id in ids):
-            return [there[id] for id in ids]
-    return None
 
 
 def _scores_first(

@@ -5,7 +5,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from learnability.config import RunConfig
 from learnability.errors import InputError, LearnabilityError, NotFound
+from learnability.experiments.found import experiments, orders_metadata
 from learnability.metrics import METRICS, mean_of_runs
 from learnability.store.paths import Cache
 from learnability.store.runs import Run, device_seconds, load_looks, load_runs
@@ -67,6 +69,25 @@ def named(groups: dict[str, list[Run]], id: str, labels: str) -> list[Run]:
             "Take other scores, or leave them out: what is missing is trained first."
         )
     return runs
+
+
+def taken_before(
+    cache: Cache, groups: dict[str, list[Run]], arm: RunConfig, pacing: str, balanced: bool, told: dict[str, str]
+) -> list[Run] | None:
+    """The runs whose scores this very experiment took when it was launched: their order stays when others are trained meanwhile.
+
+    `arm` is any run of the experiment; `told` what its orders say of the score. None where it was not launched yet.
+    """
+    shared = dataclasses.replace(arm, seed=0, curriculum=None)
+    kind = arm.arch, arm.subset, arm.labels
+    there = {run.id: run for own in groups.values() for run in own if (run.config.arch, run.config.subset, run.config.labels) == kind}
+    for one in experiments(cache, arm.data):
+        orders = orders_metadata(cache, one)
+        ids = orders.get("runs", "").split(", ")
+        same = (one.config, one.pacing, one.balanced) == (shared, pacing, balanced) and orders.items() >= told.items()
+        if same and all(id in there for id in ids):
+            return [there[id] for id in ids]
+    return None
 
 
 def load(cache: Cache, id: str, runs: Iterable[Run], metric: str, ids_n: np.ndarray) -> Scores:

@@ -22,6 +22,7 @@ class CommitPolicy:
     grace_s: float = 20.0  # a stop waits this long for the epoch at work
     poll_s: float = 0.2  # between two looks for a stop file
     tell_s: float = 1.0  # between two progress files
+    bytes_per_s: float = 250e6  # what writing the first checkpoint is taken to need
 
 
 class Commits:
@@ -61,8 +62,13 @@ class Commits:
     def _due(self, kind: str) -> bool:
         waited = self.clock() - self.last[kind]
         every = {"signals": self.policy.signals_s, "scores": self.policy.scores_s, "checkpoint": self.policy.checkpoint_s}[kind]
-        affordable = self.spent + self.cost[kind] <= self.policy.share * (self.clock() - self.started)
+        cost = 2 * self._checkpoint_s() if kind == "checkpoint" else self.cost[kind]  # one more is written at the end
+        affordable = self.spent + cost <= self.policy.share * (self.clock() - self.started)
         return waited >= every and (affordable or waited >= self.policy.patience_s)
+
+    def _checkpoint_s(self) -> float:
+        """What a checkpoint costs: what the last one did, before the first by its size."""
+        return self.cost["checkpoint"] or sum(tensor.nbytes for tensor in self.state.values()) / self.policy.bytes_per_s
 
     def _commit(self, checkpoint: bool) -> None:
         start = self.clock()

@@ -14,7 +14,7 @@ from learnability.store.runs import load_recording, load_run, write_head
 from learnability.training import CommitPolicy, Stop, train
 from tests.training.toy import OWN, make_toy
 
-OFTEN = CommitPolicy(signals_s=0, scores_s=0, checkpoint_s=0, share=1, poll_s=0, tell_s=0)
+OFTEN = CommitPolicy(signals_s=0, scores_s=0, checkpoint_s=0, share=1e9, poll_s=0, tell_s=0)
 
 
 def trained(toy, seed=0, looks=None, **fields):

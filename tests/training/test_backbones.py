@@ -28,7 +28,7 @@ from learnability.training.backbones import described
 from learnability.training.extraction import prepared
 from tests.training.toy import make_toy
 
-OFTEN = CommitPolicy(signals_s=0, scores_s=0, checkpoint_s=0, share=1, poll_s=0, tell_s=0)
+OFTEN = CommitPolicy(signals_s=0, scores_s=0, checkpoint_s=0, share=1e9, poll_s=0, tell_s=0)
 OWN = {"narrow": Registered("narrow", "tests.training.test_backbones:narrow")}
 
 

@@ -15,7 +15,7 @@ from tests.training.toy import OWN
 
 pytestmark = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")]
 
-OFTEN = CommitPolicy(signals_s=0, scores_s=0, checkpoint_s=0, share=1, poll_s=0, tell_s=0)
+OFTEN = CommitPolicy(signals_s=0, scores_s=0, checkpoint_s=0, share=1e9, poll_s=0, tell_s=0)
 EXACT = {"deterministic": True, "epochs": 4}
 
 

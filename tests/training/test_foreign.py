@@ -19,7 +19,7 @@ from learnability.training.architectures import build, built, head_of, origin_of
 from learnability.training.heads import Head
 from tests.training.toy import make_toy
 
-OFTEN = CommitPolicy(signals_s=0, scores_s=0, checkpoint_s=0, share=1, poll_s=0, tell_s=0)
+OFTEN = CommitPolicy(signals_s=0, scores_s=0, checkpoint_s=0, share=1e9, poll_s=0, tell_s=0)
 OWN = {
     name: f"tests.training.own_networks:{name}"
     for name in ("dropping", "pairs", "thousand", "colour_only", "large_only", "infinite", "no_module")

@@ -19,7 +19,7 @@ from learnability.store.scores import load_run_scores
 from learnability.training import CommitPolicy, Stop, devices, images, session, train, train_together
 from tests.training.toy import OWN, make_toy
 
-OFTEN = CommitPolicy(signals_s=0, scores_s=0, checkpoint_s=0, share=1, poll_s=0, tell_s=0)
+OFTEN = CommitPolicy(signals_s=0, scores_s=0, checkpoint_s=0, share=1e9, poll_s=0, tell_s=0)
 SELDOM = CommitPolicy(signals_s=1e9, scores_s=1e9, checkpoint_s=1e9, patience_s=1e9)
 
 

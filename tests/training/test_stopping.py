@@ -4,6 +4,7 @@ import os
 import signal
 
 import pytest
+import torch
 
 from learnability.training.commits import CommitPolicy, Commits
 from learnability.training.stopping import Dropped, Pace, Stop, stop_on_signals
@@ -88,10 +89,11 @@ def test_signals_ask_and_are_put_back(number):
 
 
 class Written:
-    """Stands where a RunWriter does, because only the times of its calls matter: each costs `cost` seconds."""
+    """Stands where a RunWriter does, for the times of its calls: each costs `cost` seconds, or `signals` without a checkpoint."""
 
-    def __init__(self, clock: Clock, cost: float):
+    def __init__(self, clock: Clock, cost: float, signals: float | None = None):
         self.clock, self.cost, self.calls, self.done_epochs = clock, cost, [], 0
+        self.signals = cost if signals is None else signals
         self.head = self
 
     looks, rows, crc = 0, 1, {}
@@ -99,7 +101,7 @@ class Written:
     def commit(self, signals, looks, checkpoint):
         self.looks += len(looks)
         self.done_epochs = checkpoint[1]["epoch"] if checkpoint else self.done_epochs
-        self.clock.now += self.cost
+        self.clock.now += self.cost if checkpoint else self.signals
         self.calls.append(("checkpoint" if checkpoint else "signals", self.clock.now, len(looks)))
 
     def write_scores(self):
@@ -107,13 +109,13 @@ class Written:
         self.calls.append(("scores", self.clock.now, 0))
 
 
-def run(epoch_s: float, epochs: int, cost: float, **policy) -> tuple[Written, Commits, Clock]:
+def run(epoch_s: float, epochs: int, cost: float, signals=None, state=None, **policy) -> tuple[Written, Commits, Clock]:
     clock = Clock()
-    written = Written(clock, cost)
+    written = Written(clock, cost, signals)
     commits = Commits(written, CommitPolicy(**policy), clock)
     for epoch in range(epochs):
         clock.now += epoch_s
-        commits.add(epoch, {}, {"epoch": epoch}, {})
+        commits.add(epoch, {}, {"epoch": epoch}, state or {})
     return written, commits, clock
 
 
@@ -135,6 +137,17 @@ def test_dear_commits_cost_one_percent_together():
     written, commits, clock = run(epoch_s=1.0, epochs=20_000, cost=0.5)
     assert commits.spent / (clock.now - 100) < 0.0115
     assert written.looks > 19_900
+
+
+def test_a_short_run_keeps_its_share_for_the_checkpoint_at_its_end():
+    weights = {"network.weight": torch.zeros(25_000_000)}  # 100 MB: taken to need 0.4 s before one is written, and needing as much
+    written, commits, clock = run(epoch_s=8.0, epochs=9, cost=0.4, signals=0.003, state=weights, scores_s=1e9)
+    commits.flush()
+    assert [kind for kind, _, _ in written.calls].count("checkpoint") == 1 and written.done_epochs == 9
+    assert commits.spent < 0.01 * (clock.now - 100) + 0.4  # the scores at the end cost as much here
+    longer, *_ = run(epoch_s=8.0, epochs=40, cost=0.4, signals=0.003, state=weights, scores_s=1e9)
+    first = next(at for kind, at, _ in longer.calls if kind == "checkpoint") - 100
+    assert 80 < first < 100
 
 
 def test_a_commit_waits_for_its_share_only_so_long():
