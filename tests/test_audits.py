@@ -118,6 +118,18 @@ def test_an_audit_reads_planted_runs_and_no_others(digits):
     assert made.by_auroc[0].auroc == 1 and made.by_auroc[-1].auroc <= 0.5
 
 
+def test_means_over_seeds_that_are_equal_in_whole_looks_are_ties(digits):
+    """Planted labels were hit by one seed alone, the others once and twice of three: 3 of 6 for all, so their order is chance."""
+    opened = open_dataset(digits, "digits")
+    ensure_labels(digits, "digits", None, "planted-0.02-0")
+    wrong_N = open_dataset(digits, "digits", None, "planted-0.02-0").labels_N != opened.labels_N
+    for seed, hits_of_wrong, hits_of_others in ((0, 3, 1), (1, 0, 2)):
+        hits_NE = np.arange(3) < np.where(wrong_N, hits_of_wrong, hits_of_others)[:, None]
+        config = recorded(digits, hits_NE, labels="planted-0.02-0", seed=seed)
+    made = planted.planted_audit(digits, "digits", config.group_id)
+    assert made.seeds == 2 and made.curves["learnability"].auroc == 0.5
+
+
 def test_held_out_scores_come_from_the_run_that_did_not_train_on_the_sample(digits):
     """Trained rows were memorised (all hits); held out the planted ones are missed. In-sample alone would find nothing."""
     opened = open_dataset(digits, "digits")

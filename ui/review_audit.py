@@ -7,9 +7,10 @@ import streamlit as st
 from learnability.charts.audit import found_figure
 from learnability.config import RunConfig, planted
 from learnability.datasets import Dataset
-from learnability.errors import LearnabilityError
+from learnability.errors import InputError, LearnabilityError
 from learnability.metrics import METRICS
 from learnability.review import planted_audit, random_audit
+from learnability.store.datasets import open_dataset
 from learnability.store.paths import Cache
 from learnability.store.runs import Run
 from ui import data, empty, review_export, review_verdicts, reviews, state, words
@@ -153,8 +154,22 @@ def launch_form(opened: Dataset, members: list[Run]) -> None:
     here = {run.id for run in data.all_runs(opened.name)}
     new = [config for config in configs if config.run_id not in here]
     label = f"Plant {percent:g} % and train {base.arch}"
-    row.button(label, key="audit-launch", type="primary", disabled=not new, on_click=review_export.launch, args=(new,))
-    st.caption(review_export.cost(new) if new else "These runs are there already, done or in the queue.")
+    refused = nothing_planted(str(data.cache().root), configs[0])
+    row.button(label, key="audit-launch", type="primary", disabled=bool(refused) or not new, on_click=review_export.launch, args=(new,))
+    if refused:
+        st.text(refused)
+    else:
+        st.caption(review_export.cost(new) if new else "These runs are there already, done or in the queue.")
+
+
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs={RunConfig: repr})
+def nothing_planted(root: str, config: RunConfig) -> str:
+    """Why this run would hold no planted label; empty where it holds some."""
+    try:
+        planted_audit.check_planted(open_dataset(Cache.at(root), config.data, config.fingerprint[:8]), config)
+    except InputError as error:
+        return str(error)
+    return ""
 
 
 # a random sample

@@ -10,7 +10,7 @@ from learnability.agreement import mid_ranks
 from learnability.config import RunConfig, planted, planted_name
 from learnability.datasets import Dataset, planted_labels, trained_ids
 from learnability.errors import ConfigError, InputError, NotFound
-from learnability.metrics import METRICS
+from learnability.metrics import METRICS, mean_of_runs
 from learnability.store.datasets import open_dataset
 from learnability.store.heldout import put_together, units
 from learnability.store.paths import Cache
@@ -152,7 +152,7 @@ def planted_audit(cache: Cache, data: str, group: str) -> PlantedAudit:
     runs = there[group]
     config = runs[0].config
     seeds = units(runs)
-    ids_n, scores = _mean([_scores(cache, unit) for unit in seeds])
+    ids_n, scores = _mean([_scores(cache, unit) for unit in seeds], runs[0].looks)
     fingerprint8 = config.fingerprint[:8]
     own_N = open_dataset(cache, data, fingerprint8).labels_N
     wrong_n = (open_dataset(cache, data, fingerprint8, config.labels).labels_N != own_N)[ids_n]
@@ -245,7 +245,7 @@ def _scores(cache: Cache, unit: Sequence[Run]) -> tuple[np.ndarray, dict[str, np
     return held[names[0]][0], {name: score_n for name, (_, score_n) in held.items()}
 
 
-def _mean(seeds: Sequence[tuple[np.ndarray, dict[str, np.ndarray]]]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Mean over seeds; the seeds of a group hold the same samples."""
+def _mean(seeds: Sequence[tuple[np.ndarray, dict[str, np.ndarray]]], looks: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Mean over seeds of so many looks each; the seeds of a group hold the same samples."""
     ids_n, names = seeds[0][0], seeds[0][1]
-    return ids_n, {name: np.mean([scores[name] for _, scores in seeds], axis=0) for name in names}
+    return ids_n, {name: mean_of_runs(np.stack([scores[name] for _, scores in seeds]), name, [looks] * len(seeds)) for name in names}

@@ -42,6 +42,15 @@ def test_one_button_plants_errors_in_a_run_of_its_own(own_many, open_page):
     assert "5 runs of resnet20 on planted-0.02-0: " in said(app)
     fine(app.number_input(key="audit-percent").set_value(10.0).run())
     assert "6 runs of resnet20 on planted-0.1-0: " in said(app)
+    assert not app.button(key="audit-launch").disabled
+
+
+def test_a_share_that_plants_nothing_is_refused_before_it_trains(own_many, open_page):
+    config = recorded(own_many, np.ones((1438, 3), bool), subset=100)
+    app = fine(open_page("review", queue=PART, a=config.group_id))
+    assert not app.button(key="audit-launch").disabled
+    fine(app.number_input(key="audit-percent").set_value(0.1).run())
+    assert app.button(key="audit-launch").disabled and "plants no wrong label among the 100 samples used" in said(app)
 
 
 def test_curves_table_and_how_far(planted, open_page):
