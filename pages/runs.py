@@ -94,5 +94,5 @@ if any(run.looks and not run.problem for run in mine):
     curves(mine)
 recipes.draw(now.data, now.recipe, mine)
 if any(run.config for run in found):
-    st.subheader("What the runs were asked to do", anchor=False)
+    st.subheader("What the runs were asked to do, and what they ran with", anchor=False)
     recipes.configs(found)

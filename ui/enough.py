@@ -82,11 +82,12 @@ def epochs_sentence(one: agreement.Enough, name: str) -> str:
             best = f"{words.count(one.best, 'epoch')} ({words.r(one.reliability[one.looks.index(one.best)])})"
             return f"{name}: seeds agreed best after {best}, less since; after all {E} at {last}. {early}"
         if one.enough == E:
-            return f"{name}: seeds agree still better from epoch to epoch; after {E} epochs at {last}. More may help."
-        return f"{name}: after {one.enough} epochs two seeds agree as far as after all {E} ({last}, within 0.01). {early}"
+            still = "seeds agree still better from epoch to epoch; " if len(one.looks) > 1 else "two seeds agree "
+            return f"{name}: {still}after {words.count(E, 'epoch')} at {last}. More may help."
+        return f"{name}: after {words.count(one.enough, 'epoch')} two seeds agree as far as after all {E} ({last}, within 0.01). {early}"
     if one.S == 1 and one.settled is not None:
-        moving = f"the score was still moving at the end of its {E} epochs; more may change it"
-        still = f"from {one.settled} epochs on the score hardly moves (it agrees with its own end at 0.99 or more)"
+        moving = f"the score was still moving at the end of its {words.count(E, 'epoch')}; more may change it"
+        still = f"from {words.count(one.settled, 'epoch')} on the score hardly moves (it agrees with its own end at 0.99 or more)"
         return f"{name}: {moving if one.settled == E else still}. Whether a second training would agree is unknown."
     return f"{name}: not known, the score is the same for all samples."
 

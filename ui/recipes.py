@@ -1,4 +1,4 @@
-"""What runs were asked to do; names and notes that people give to recipes and groups."""
+"""What runs were asked to do and what they ran with; names and notes that people give to recipes and groups."""
 
 import pyarrow as pa
 import streamlit as st
@@ -6,7 +6,7 @@ import streamlit as st
 from learnability import jobs
 from learnability.errors import LearnabilityError
 from learnability.store.runs import Run
-from ui import data, state, words
+from ui import data, recorded, state, words
 
 
 def draw(name: str, recipe: str | None, runs: list[Run]) -> None:
@@ -33,26 +33,31 @@ def draw(name: str, recipe: str | None, runs: list[Run]) -> None:
 
 
 def configs(runs: list[Run]) -> None:
-    """Two configs side by side; only what differs unless everything is wanted."""
-    ids = [run.id for run in runs if run.config]
+    """What runs were asked to do and what they ran with, of two side by side; only what differs unless everything is wanted."""
+    known = {run.id: run for run in runs if run.config}
     one, other, which = st.columns([3, 3, 2], vertical_alignment="bottom")
-    first = one.selectbox("Run", ids, key="config-first")
-    second = other.selectbox("beside", ids, index=None, placeholder="no other run", key="config-second")
+    first = one.selectbox("Run", list(known), key="config-first")
+    second = other.selectbox("beside", list(known), index=None, placeholder="no other run", key="config-second")
     only = which.toggle("Only what differs", key="config-only", disabled=second is None)
-    fields = {run.id: words.asked(run.config) for run in runs if run.config}
-    chosen = [first, *([second] if second else [])]
-    names = [name for name in fields[first] if not (only and second) or fields[first][name] != fields[second][name]]
+    chosen = [known[first], *([known[second]] if second else [])]
+    asked, ran = st.columns(2, gap="large")
+    with asked:
+        _table("Asked for", [words.asked(run.config) for run in chosen], chosen, bool(only and second))
+    with ran:
+        _table("Ran with", [recorded.ran_with(run) for run in chosen], chosen, bool(only and second))
+
+
+def _table(title: str, told: list[dict], runs: list[Run], only: bool) -> None:
+    """One line a field, one column a run."""
+    names = list(dict.fromkeys(name for one in told for name in one))
+    if only:
+        names = [name for name in names if len({str(one.get(name)) for one in told}) > 1]
     if not names:
-        st.caption("These two runs have the same config.")
+        st.caption(f"{title}: {'the same' if told[0] else 'not known yet'}.")
         return
-    st.dataframe(
-        pa.table(
-            {"Field": names, **{id: ["not set" if fields[id][name] is None else str(fields[id][name]) for name in names] for id in chosen}}
-        ),
-        hide_index=True,
-        key="config-table",
-        height="content",
-    )
+    shown = [{name: "not set" if value is None else str(value) for name, value in one.items()} for one in told]
+    values = {run.id: [one.get(name, "not known") for name in names] for run, one in zip(runs, shown, strict=True)}
+    st.dataframe(pa.table({title: names, **values}), hide_index=True, key=f"config-table-{title}", height="content")
 
 
 def _keep(name: str, key: str) -> None:

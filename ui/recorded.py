@@ -6,7 +6,8 @@ import numpy as np
 import streamlit as st
 
 from learnability.datasets import Dataset
-from learnability.store import last_layer, runs
+from learnability.errors import LearnabilityError
+from learnability.store import files, last_layer, runs
 from learnability.store.paths import Cache
 from learnability.store.runs import Run
 from ui import data, neighbours, scored
@@ -54,6 +55,16 @@ def looks_of(run: Run) -> list[dict]:
 @st.cache_data(max_entries=256, show_spinner=False)
 def _looks(root: str, name: str, run_id: str, committed: tuple) -> list[dict]:
     return runs.load_looks(Cache.at(root), name, run_id)
+
+
+def ran_with(run: Run) -> dict:
+    """What a run really ran with: device, way, versions, as its trainer wrote them down; empty before it began."""
+    try:
+        told = files.read_json(data.cache().run_folder(run.data, run.id) / "environment.json")
+    except LearnabilityError:
+        return {}
+    known = {name: value for name, value in told.items() if value is not None and not isinstance(value, list) and name != "format"}
+    return known if run.config.origin else {"lr": run.config.peak_lr, **known}
 
 
 # what a run keeps of each sample at its end

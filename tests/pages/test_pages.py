@@ -310,3 +310,21 @@ def test_what_is_loaded_is_searched_for_garbage_once_and_not_after_every_request
     for _ in range(3):
         app.run()
     assert gc.get_freeze_count() <= kept, "what a request makes is not kept"
+
+
+def test_runs_side_by_side_tell_what_they_ran_with(own_many, open_page):
+    """Two runs that were asked for the same may have run on another device, in another way, with other versions."""
+    first, second = [run_id for run_id in own_many.run_ids("digits") if run_id.startswith("resnet20")][:2]
+    for run_id, threads in ((first, 1), (second, 2)):
+        files.write_json(own_many.run_folder("digits", run_id) / "environment.json", {"torch": "2.15.0", "threads": threads, "mean": [0.3]})
+    app = fine(open_page("runs"))
+    fine(app.selectbox(key="config-first").set_value(first).run())
+    told = {frame.value.columns[0]: frame.value for frame in app.dataframe}
+    assert dict(told["Ran with"].to_numpy()) == {"lr": "0.1", "torch": "2.15.0", "threads": "1"}
+    fine(app.selectbox(key="config-second").set_value(second).run())
+    fine(app.toggle(key="config-only").set_value(True).run())
+    told = {frame.value.columns[0]: frame.value for frame in app.dataframe}
+    assert told["Ran with"].to_numpy().tolist() == [["threads", "1", "2"]]
+    assert told["Asked for"].to_numpy().tolist() == [["seed", "0", "1"]]
+    fine(app.selectbox(key="config-second").set_value(first).run())
+    assert "Asked for: the same." in said(app) and "Ran with: the same." in said(app)

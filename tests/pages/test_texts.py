@@ -78,6 +78,7 @@ def test_recorded_runs_offer_no_stop_and_no_resume_and_tell_only_what_is_known(t
     app = open_page("runs")
     shown(app)
     assert not {"Resume", "Stop"} & {one.label for one in app.button}
-    table = app.dataframe[-1].value.set_index("Field")
-    told = dict(zip(table.index, table.iloc[:, 0], strict=True))
+    asked, ran = (frame.value for frame in app.dataframe[-2:])
+    told = dict(asked.to_numpy())
     assert told["batch_size"] == told["lr"] == "not known" and told["epochs"] == str(LOOKS) and told["origin"] == "recorder"
+    assert ran.columns[0] == "Ran with" and "lr" not in set(ran["Ran with"])
