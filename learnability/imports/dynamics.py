@@ -93,6 +93,11 @@ def keep(cache: Cache, data: str, name: str, found: Dynamics, *, seed: int = 0, 
         raise InputError(f"{len(names)} class names: expected {found.class_count}, one for each class in the files.")
     count = max(found.class_count, 2)
     placed = keyed(cache, data, found.keys, found.labels_M, names, found.captions, count, source=f"import {name}")
+    if found.class_count > len(placed.class_of_K):
+        raise InputError(
+            f"{found.class_count} classes, numbered from 0: data set {data!r} has {len(placed.class_of_K)}. "
+            "Expected no class that it has not; give class_names where yours are numbered otherwise."
+        )
     config = RunConfig(
         data=data, fingerprint=placed.dataset.fingerprint, arch=name, seed=seed, labels=placed.labels, epochs=E, record="unknown",
         origin="imported",

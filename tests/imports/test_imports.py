@@ -138,6 +138,16 @@ def test_keys_of_a_prepared_data_set_bring_its_pictures(digits, tmp_path):
     assert load_recording(digits, "digits", run.id).hits_NE.all()
 
 
+def test_a_class_that_the_prepared_data_set_has_not_is_refused(digits, tmp_path, capsys):
+    dataset = open_dataset(digits, "digits")
+    lines = ["key,epoch,label,prediction", *(f"{dataset.keys[i]},0,{dataset.labels_N[i]},{11 * (i == 3)}" for i in range(9))]
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    at = ["--data", "digits", "--name", "theirs", "--cache", str(digits.root)]
+    assert main(["import", "table", str(tmp_path / "t.csv"), *at]) == 2
+    assert "12 classes, numbered from 0: data set 'digits' has 10." in capsys.readouterr().err
+    assert not load_runs(digits, "digits")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
