@@ -146,8 +146,9 @@ def _chosen(cache: Cache, args) -> tuple[str, list[Run]]:
                 f"data set {args.data!r} has no finished run on its original labels. Train one, or name another by --scores: "
                 f"{', '.join(groups)}."
             )
-        whole = [id for id, runs in own.items() if runs[0].config.subset is None]
-        id = max(whole or own, key=lambda id: (len(own[id]), own[id][0].looks, id))
+        whole = {id: runs for id, runs in own.items() if runs[0].config.subset is None} or own
+        most = max(runs[0].head.rows for runs in whole.values())  # an import may hold a part, too
+        id = max((id for id in whole if whole[id][0].head.rows == most), key=lambda id: (len(own[id]), own[id][0].looks, id))
         return id, own[id]
     runs = groups.get(args.scores) or [run for own in groups.values() for run in own if run.id == args.scores]
     if not runs:

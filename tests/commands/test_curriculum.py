@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -48,9 +49,14 @@ def test_unasked_scores_are_of_the_original_labels_and_of_the_whole_data_set(she
     for seed in range(3):
         add_run(shell, "mobilenet", seed, labels="planted-0.2-0", epochs=3, looks=3)
         add_run(shell, "mobilenet", seed, subset=300, epochs=3, looks=3)
+    opened = open_dataset(shell, "digits")  # an import of five samples has no subset, and yet not the whole data set
+    few = [f"{opened.keys[i]},{epoch},{opened.labels_N[i]},{epoch % 10}" for i in range(5) for epoch in range(20)]
+    Path("few.csv").write_text("\n".join(["key,epoch,label,prediction", *few]))
+    for seed in "012":
+        assert main(["import", "table", "few.csv", "--data", "digits", "--name", "theirs", "--seed", seed]) == 0
     assert main(["curriculum", "order", "--data", "digits", "--out", "order.parquet"]) == 0
     assert "1,438 samples, easy_first by learnability of seeds 0, 1 of vgg16" in capsys.readouterr().out
-    opened, table = open_dataset(shell, "digits"), pq.read_table("order.parquet")
+    table = pq.read_table("order.parquet")
     named = [opened.class_names[label] for label in opened.labels_N[table["sample_id"].to_numpy()]]
     assert table["class"].to_pylist() == named
     (part,) = {group for group, runs in candidates(shell, "digits", opened.fingerprint).items() if runs[0].config.subset}
