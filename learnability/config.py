@@ -195,6 +195,8 @@ def study(
     _expect(archs and len(set(archs)) == len(archs), "architectures", archs, "at least one, none twice")
     _expect(_whole(seeds, 1, 10_000), "seeds", seeds, "a count of at least 1")
     folds = fields.get("folds")
+    used = min(fields.get("subset") or rows, rows)
+    _expect(folds is None or not _whole(folds, 2, 100) or folds <= used, "folds", folds, f"at most {used}, the samples there are")
     start = fields.get("start")
     if fields.get("augment") == RunConfig(data=data, fingerprint=fingerprint, arch=archs[0], start=start).augment_of(channels):
         fields["augment"] = "auto"

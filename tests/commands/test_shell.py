@@ -146,6 +146,23 @@ def test_what_cannot_be_is_refused_in_words(trained, capsys, arguments, expected
     assert re.search(expected, capsys.readouterr().err, re.DOTALL)
 
 
+@pytest.mark.parametrize(
+    ("arch", "said"), [("torchvision:nothing", "a classification model of torchvision"), ("torchvision:inception_v3", "logits of shape")]
+)
+def test_a_network_that_cannot_be_built_leaves_no_run_behind(trained, capsys, arch, said):
+    before = load_runs(Cache(Path(trained[1])), "digits")
+    assert main(["train", "--data", "digits", "--arch", arch, *SMALL, *trained]) == 2
+    assert said in capsys.readouterr().err
+    assert load_runs(Cache(Path(trained[1])), "digits") == before
+
+
+@pytest.mark.parametrize("given", ["0", "-3", "x"])
+def test_a_count_of_threads_is_a_count(trained, capsys, given):
+    with pytest.raises(SystemExit):
+        main(["train", "--data", "digits", "--arch", "resnet20", "--threads", given, *trained])
+    assert f"--threads: '{given}': expected a whole number of at least 1." in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ["prepare", "train", "runs", "scores", "doctor"])
 def test_help_teaches_with_examples(command, capsys):
     with pytest.raises(SystemExit) as ended:
