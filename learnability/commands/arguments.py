@@ -36,6 +36,17 @@ def add_cluster(own: argparse.ArgumentParser) -> None:
     )
 
 
+def at_least_one(text: str) -> int:
+    """A count, as a type for argparse."""
+    try:
+        count = int(text)
+    except ValueError:
+        count = 0
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number of at least 1.")
+    return count
+
+
 def device_of(args: argparse.Namespace) -> str | None:
     """The device asked for, which may be a cluster."""
     if args.cluster is None:

@@ -9,7 +9,7 @@ import time
 from learnability import experiments, jobs
 from learnability.commands import architectures as own_architectures
 from learnability.commands import curriculum_files
-from learnability.commands.arguments import Bar, add_cluster, cache_of, command, device_of, print_json, table
+from learnability.commands.arguments import Bar, add_cluster, at_least_one, cache_of, command, device_of, print_json, table
 from learnability.config import AUGMENTS, PRECISIONS, SCHEDULES, RunConfig, planted_name
 from learnability.curriculum import ARMS, PACINGS, SeedMean
 from learnability.errors import InputError
@@ -72,7 +72,7 @@ def _add_run(actions) -> None:
     recipe.add_argument("--deterministic", action="store_const", const=True, help="CUDA: the same bits at every run")
     own.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default auto)")
     add_cluster(own)
-    own.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
+    own.add_argument("--threads", type=at_least_one, help="CPU threads (default: all cores)")
     own.add_argument("--wait", action="store_true", help="stay until all runs are through, then show the result")
     own.add_argument("--json", action="store_true", help="for programs: which runs are new; with --wait the result")
 

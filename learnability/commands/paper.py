@@ -6,7 +6,7 @@ from pathlib import Path
 
 from learnability.agreement import REPLICATES, check_replicates
 from learnability.commands import train
-from learnability.commands.arguments import cache_of, command
+from learnability.commands.arguments import at_least_one, cache_of, command
 from learnability.commands.reports import checked_out, require_plotly, written
 from learnability.config import PRECISIONS, RECORD_MODES
 from learnability.store.runs import load_run
@@ -34,7 +34,7 @@ def add(commands) -> None:
     own.add_argument("--record", choices=RECORD_MODES, default="train", help="as for train (default train)")
     own.add_argument("--precision", choices=PRECISIONS, default="auto", help="as for train (default auto)")
     own.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default auto)")
-    own.add_argument("--threads", type=int, help="CPU threads (default: all cores; side by side each run its share)")
+    own.add_argument("--threads", type=at_least_one, help="CPU threads (default: all cores; side by side each run its share)")
     own.add_argument("--together", type=int, default=1, metavar="R", help="as for train (default 1)")
     own.add_argument("--queue", action="store_true", help="put what is missing into the queue and return; the report comes later")
     own.add_argument("--replicates", type=int, default=REPLICATES, metavar="B", help=f"bootstrap replicates (default {REPLICATES})")

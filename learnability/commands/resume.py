@@ -1,7 +1,7 @@
 """resume: puts runs that ended early back into the queue."""
 
 from learnability import jobs
-from learnability.commands.arguments import add_cluster, cache_of, command, device_of
+from learnability.commands.arguments import add_cluster, at_least_one, cache_of, command, device_of
 from learnability.errors import InputError
 
 
@@ -17,7 +17,7 @@ def add(commands) -> None:
     own.add_argument("--all", action="store_true", help="all that was cut off by a crash or a restart of the machine")
     own.add_argument("--device", help="another device than before")
     add_cluster(own)
-    own.add_argument("--threads", type=int, help="CPU threads; another number than before is not bit-exact")
+    own.add_argument("--threads", type=at_least_one, help="CPU threads; another number than before is not bit-exact")
     own.add_argument("--restart", action="store_true", help="begin again from epoch 0 where the checkpoint is damaged")
 
 

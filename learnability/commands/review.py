@@ -6,7 +6,7 @@ import getpass
 import numpy as np
 
 from learnability import review
-from learnability.commands.arguments import cache_of, command, print_json, table
+from learnability.commands.arguments import at_least_one, cache_of, command, print_json, table
 from learnability.errors import InputError, NotFound
 from learnability.store.datasets import open_dataset
 from learnability.store.identity import identities
@@ -32,7 +32,7 @@ def add(commands) -> None:
     own.add_argument(
         "--run", metavar="GROUP|RUN", dest="group", help="whose scores decide what is suspicious (default: the newest ordinary group)"
     )
-    own.add_argument("--top", type=int, default=10, metavar="N", help="lines to show of each list (default 10)")
+    own.add_argument("--top", type=at_least_one, default=10, metavar="N", help="lines to show of each list (default 10)")
     what = own.add_mutually_exclusive_group()
     what.add_argument("--list", action="store_true", help="the log: the last actions with their ids, who, when and why")
     what.add_argument("--verdict", choices=review.VERDICTS, help="decide about the samples of --keys, as one action")

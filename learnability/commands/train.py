@@ -9,12 +9,12 @@ import threading
 from learnability import jobs
 from learnability.commands import architectures as own_architectures
 from learnability.commands import several
-from learnability.commands.arguments import Bar, add_cluster, cache_of, command, device_of, print_json
+from learnability.commands.arguments import Bar, add_cluster, at_least_one, cache_of, command, device_of, print_json
 from learnability.config import AUGMENTS, HEADS, PRECISIONS, RECORD_MODES, SCHEDULES, RunConfig, planted_name, side_by_side, study
 from learnability.errors import ConfigError, TrainingError
 from learnability.store.datasets import ensure_labels, open_dataset
 from learnability.store.features import declare, feature_sets
-from learnability.store.runs import create_run, load_run
+from learnability.store.runs import load_run
 
 ARCH = (
     "resnet20, vgg16, mobilenet; torchvision:NAME, timm:NAME, package.module:function or a registered name; with --start: "
@@ -82,7 +82,7 @@ def add(commands) -> None:
     own.add_argument("--backbone", metavar="ARCH", help="of which architecture FILE.safetensors is, where the file does not say")
     own.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default auto)")
     add_cluster(own)
-    own.add_argument("--threads", type=int, help="CPU threads (default: all cores; side by side each run its share)")
+    own.add_argument("--threads", type=at_least_one, help="CPU threads (default: all cores; side by side each run its share)")
     own.add_argument("--eager", action="store_true", help="nothing compiled, no CUDA graphs: the reference to check against")
     own.add_argument("--together", type=int, default=1, metavar="R", help="runs side by side (default 1), which share a GPU or the cores")
     own.add_argument("--restart", action="store_true", help="begin again from epoch 0 where a checkpoint is damaged")
@@ -132,7 +132,6 @@ def run(args) -> int:
                 for config in part:
                     several.lead(ranks, config)
                 heads = [_with_bar(train, config, place, tracker, cache=cache, stop=stop, **given) for config in part]
-            outcomes += [_outcome(load_run(cache, config.data, config.run_id)) for config in part]
             for config, head in zip(part, heads, strict=True):
                 if tracker is not None:
                     tracker.follow(config)
@@ -140,6 +139,7 @@ def run(args) -> int:
                     raise head
                 if head.state == "failed":
                     raise TrainingError(f"{config.run_id}: {head.reason}")
+            outcomes += [_outcome(load_run(cache, config.data, config.run_id)) for config in part]
             if stopped := [head for head in heads if head.state == "stopped"]:
                 looks, epochs = stopped[0].looks, stopped[0].epochs
                 print(f"stopped after {looks} of {epochs} looks; the same command goes on from there", file=sys.stderr)
@@ -148,8 +148,9 @@ def run(args) -> int:
 
 
 def _done_before(cache, config: RunConfig, outcomes: list[dict]) -> bool:
-    """Whether a run is done already; then it is told and noted."""
-    create_run(cache, config)
+    """Whether a run is done already; then it is told and noted. One that is not there yet is made once its network stands."""
+    if config.run_id not in cache.run_ids(config.data):
+        return False
     before = load_run(cache, config.data, config.run_id)
     if before.state != "done":
         return False

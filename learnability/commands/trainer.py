@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from learnability.commands import several
-from learnability.commands.arguments import cache_of, command
+from learnability.commands.arguments import at_least_one, cache_of, command
 from learnability.errors import ConfigError, LearnabilityError, Locked, TrainingError
 from learnability.jobs import starts
 from learnability.jobs.logs import note
@@ -32,7 +32,7 @@ def add(commands) -> None:
     own.add_argument("data", metavar="DATA", help="the data set")
     own.add_argument("runs", nargs="+", metavar="RUN", help="run ids")
     own.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default auto)")
-    own.add_argument("--threads", type=int, help="CPU threads (default: all cores; side by side each run its share)")
+    own.add_argument("--threads", type=at_least_one, help="CPU threads (default: all cores; side by side each run its share)")
     own.add_argument("--together", action="store_true", help="side by side instead of one after the other")
     own.add_argument("--restart", action="store_true", help="begin again from epoch 0 where a checkpoint is damaged")
     own.add_argument("--scheduled", action="store_true", help="another scheduler gave the device: do not wait for its other users here")

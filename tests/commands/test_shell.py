@@ -10,12 +10,14 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from learnability.__main__ import main
+from learnability.store.paths import Cache
 from learnability.store.runs import load_runs
 from learnability.store.scores import load_scores
 from tests.ui import made_cache
@@ -132,6 +134,7 @@ def test_doctor_finds_nothing_and_then_what_was_damaged(trained, capsys, tmp_pat
         (["train", "--data", "digits", "--arch", "resnet20", "--labels", "mine"], "no label version 'mine'.*original"),
         (["train", "--data", "digits", "--arch", "resnet20", "--label-noise", "1.5"], "1.5.*between 0 and 1"),
         (["train", "--data", "digits", "--arch", "resnet20", "--epochs", "0"], "epochs 0"),
+        (["train", "--data", "digits", "--arch", "resnet20", "--subset", "20", "--folds", "21"], "folds 21: expected at most 20"),
         (["scores", "--data", "digits", "--metric", "luck"], "luck.*learnability"),
         (["scores", "--data", "digits", "--out", "scores.xlsx"], r"\.parquet or \.csv"),
         (["scores", "--data", "digits", "--recipe", "00000000"], "no recipe '00000000'"),
