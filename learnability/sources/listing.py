@@ -15,6 +15,7 @@ from learnability.sources.source import Options, Reject, Source
 
 _PATHS = ("path", "file", "filename", "file_name", "filepath", "image", "image_path", "img")
 _LABELS = ("label", "labels", "class", "class_name", "target", "category")
+_TRAIN = {"train", "training"}
 _TEST = {"test", "testing", "val", "valid", "validation"}
 
 
@@ -43,8 +44,9 @@ def open_listing(place: str, options: Options) -> Source:
         kept.append(number)
     rows = [rows[number] for number in kept]
     labels_M, class_names = labels_from_texts([_text(row[label_at]) for row in rows], keys)
-    test_M = _test_rows(header, rows)
-    own = [i for i, name in enumerate(header) if i not in (path_at, label_at) and not (name == "split" and test_M is not None)]
+    split_at = next((i for i, name in enumerate(header) if name.strip().lower() == "split" and i not in (path_at, label_at)), None)
+    test_M = None if split_at is None else _test_rows([row[split_at] for row in rows], keys)
+    own = [i for i in range(len(header)) if i not in (path_at, label_at) and not (i == split_at and test_M is not None)]
     return Source(
         hint=f"csv {key_of(os.fspath(file.absolute()))}",
         name=file.stem,
@@ -105,11 +107,18 @@ def _path_inside(folder: str, text: str) -> str | Reject:
     return Reject(problem) if problem else path
 
 
-def _test_rows(header: list[str], rows: list[list[str]]) -> np.ndarray | None:
-    if "split" not in header:
-        return None
-    at = header.index("split")
-    test_M = np.array([row[at].strip().lower() in _TEST for row in rows], bool)
+def _test_rows(cells: list[str], keys: list[str]) -> np.ndarray | None:
+    """Which rows the column `split` makes test rows; None where it holds no such words, or one split alone."""
+    words = [cell.strip().lower() for cell in cells]
+    odd = [number for number, word in enumerate(words) if word not in _TRAIN | _TEST]
+    if len(odd) == len(words):
+        return None  # a column of somebody's own
+    if odd:
+        raise SourceError(
+            f"column split of {keys[odd[0]]!r}: got {_text(cells[odd[0]])!r}, {len(odd):,} rows have no split. Expected train, test or val "
+            "in every row: correct it, or give the column another name."
+        )
+    test_M = np.array([word in _TEST for word in words], bool)
     return test_M if test_M.any() and not test_M.all() else None
 
 

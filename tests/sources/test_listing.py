@@ -77,6 +77,16 @@ def test_a_split_column_is_followed(folder):
     assert source.test_M.tolist() == [False, False, True]
 
 
+def test_a_split_that_is_misspelled_is_refused_and_not_trained_on(folder):
+    rows = "path,label,{}\nimg/1.jpg,a,Train\nimg/2.jpg,b,train\nimg/3.jpg,a,{}\n"
+    for word in ("tset", "", "dev"):
+        with pytest.raises(SourceError, match=f"'img/3.jpg': got '{word}', 1 rows have no split. Expected train, test or val"):
+            opened(folder, rows.format("split", word))
+    assert opened(folder, rows.format(" Split", " VAL")).test_M.tolist() == [False, False, True]
+    own = opened(folder, "path,label,split\nimg/1.jpg,a,left\nimg/2.jpg,b,right\n")
+    assert own.test_M is None and own.columns["split"].to_pylist() == ["left", "right"]
+
+
 def test_columns_by_other_names(folder):
     text = "where,what,label\nimg/1.jpg,x,1\nimg/2.jpg,y,2\n"
     assert opened(folder, text, image_column="where", label_column="what").class_names == ("x", "y")
