@@ -26,7 +26,7 @@ def open_folder(place: str, options: Options) -> Source:
             f"folder {place!r}: expected a folder with one folder a class, got {'a file' if root.exists() else 'nothing there'}."
         )
     top = os.fspath(root.absolute())
-    paths, classes, tests, rejects, empty = [], [], [], [], []
+    paths, classes, tests, rejects, empty, inner = [], [], [], [], [], {}
     try:
         splits, left_out = _splits(top)
         class_folders = [(path, problem, split) for prefix, split in splits for path, problem in _class_folders(top, prefix)]
@@ -37,11 +37,13 @@ def open_folder(place: str, options: Options) -> Source:
             rejects.append((key_of(folder), problem))
             continue
         before = len(paths)
+        inner[folder] = set()
         for path, problem in walk(top, folder):
             if problem:
                 rejects.append((key_of(path), problem))
             else:
                 paths.append(path)
+                inner[folder].add(path[len(folder) + 1 :].rpartition("/")[0].partition("/")[0])
                 classes.append(os.path.basename(folder))
                 tests.append(split != "train")
         if len(paths) == before:
@@ -60,7 +62,22 @@ def open_folder(place: str, options: Options) -> Source:
         test_M=np.array(tests, bool) if any(tests) else None,
         split=f"the folder's own {' and '.join(key_of(prefix) for prefix, _ in splits)}" if any(tests) else "none",
         rejects=(*rejects, *left_out),
-        warnings=(f"{len(empty)} class folders hold no files: {', '.join(empty[:5])}.",) if empty else (),
+        warnings=(*((f"{len(empty)} class folders hold no files: {', '.join(empty[:5])}.",) if empty else ()), *_same_inside(inner)),
+    )
+
+
+def _same_inside(inner: dict[str, set[str]]) -> tuple[str, ...]:
+    """What to look at where class folders hold no file of their own and folders of the same names: those may be the classes.
+
+    `inner`: class folder -> names of the folders directly in it that hold files, "" for a file directly in it.
+    """
+    names = sorted(set.intersection(*inner.values())) if len(inner) > 1 else []
+    if len(names) < 2 or any("" in held for held in inner.values()):
+        return ()
+    above = ", ".join(dict.fromkeys(key_of(os.path.basename(folder)) for folder in inner))
+    return (
+        f"the classes are the folders {above}, and all of them hold {', '.join(map(key_of, names[:5]))}. If those are the classes, "
+        "call the folders above them train and test, or prepare one of them.",
     )
 
 

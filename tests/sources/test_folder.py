@@ -76,6 +76,15 @@ def test_an_empty_class_folder_is_said(tmp_path):
     assert source.class_names == ("a", "b") and source.warnings == ("1 class folders hold no files: c.",)
 
 
+def test_splits_by_other_names_are_classes_and_that_is_said(tmp_path):
+    made(tmp_path, "dev/cat/1.jpg", "dev/dog/1.jpg", "holdout/cat/2.jpg", "holdout/dog/2.jpg", "holdout/eel/a/2.jpg")
+    source = opened(tmp_path)
+    assert source.class_names == ("dev", "holdout")
+    (warning,) = source.warnings
+    assert "the classes are the folders dev, holdout, and all of them hold cat, dog." in warning
+    assert not opened(made(tmp_path, "dev/own.jpg")).warnings, "a class with files of its own is one"
+
+
 def test_links_and_devices_are_listed_and_never_followed(tmp_path):
     made(tmp_path / "top", "a/1.jpg", "b/1.jpg")
     expected = irregular_entries(tmp_path / "top" / "a")
