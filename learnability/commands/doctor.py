@@ -42,6 +42,7 @@ def add(commands) -> None:
 def run(args) -> int:
     cache = cache_of(args)
     report = {"versions": _versions(), "devices": _devices(), "compiler": _compiler(), "cache": str(cache.root)}
+    report |= {"datasets": len(cache.dataset_names()), "runs": sum(len(cache.run_ids(name)) for name in cache.run_data_names())}
     problems = [problem for problem in report["versions"].pop("problems")]
     problems += _cache_problems(cache, args.repair)
     report["problems"] = problems
@@ -111,5 +112,7 @@ def _print(report: dict) -> None:
         print(f"\n{len(report['problems'])} to look at:", file=sys.stdout)
         for problem in report["problems"]:
             print(f"- {problem}")
-    else:
+    elif report["datasets"] or report["runs"]:
         print("all good: every checksum matches")
+    else:
+        print("all good, but this cache holds no data set and no run yet")

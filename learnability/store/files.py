@@ -33,6 +33,8 @@ def disk_errors(folder: Path, needed: int = 0) -> Iterator[None]:
             raise StoreError(
                 f"cannot write in {folder}: {os.strerror(error.errno)}. Make it writable or move the cache with --cache."
             ) from error
+        if error.errno == errno.ENOTDIR or (error.errno == errno.EEXIST and folder.is_file()):
+            raise StoreError(f"{folder} cannot be a folder: a file of that name, or above it, is there. Choose another place.") from error
         if error.errno == errno.EIO:
             raise StoreError(
                 f"input/output error in {folder}: the disk refused. What was committed before is kept; check the disk."

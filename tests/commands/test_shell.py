@@ -120,6 +120,9 @@ def test_doctor_finds_nothing_and_then_what_was_damaged(trained, capsys, tmp_pat
     told = capsys.readouterr().out
     assert "scores.parquet is damaged" in told
     assert "images.npy is damaged" in told
+    assert main(["doctor", "--cache", str(tmp_path / "mistyped")]) == 0
+    told = capsys.readouterr().out
+    assert "this cache holds no data set and no run yet" in told and "checksum" not in told
     assert main(["doctor", "--repair", "--cache", str(cache)]) == 1
     assert "Repaired" in capsys.readouterr().out
     assert main(["doctor", "--cache", str(cache)]) == 1
@@ -157,6 +160,14 @@ def test_a_network_that_cannot_be_built_leaves_no_run_behind(trained, capsys, ar
     assert main(["train", "--data", "digits", "--arch", arch, *SMALL, *trained]) == 2
     assert said in capsys.readouterr().err
     assert load_runs(Cache(Path(trained[1])), "digits") == before
+
+
+@pytest.mark.parametrize("arguments", [["prepare", "digits"], ["doctor"]])
+def test_a_cache_that_is_a_file_is_named(tmp_path, capsys, arguments):
+    (tmp_path / "file").write_text("x")
+    assert main([*arguments, "--cache", str(tmp_path / "file")]) == 1
+    told = capsys.readouterr()
+    assert f"{tmp_path / 'file'} cannot be a folder: a file of that name" in told.out + told.err
 
 
 @pytest.mark.parametrize("given", ["0", "-3", "x"])
