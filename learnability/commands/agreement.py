@@ -30,7 +30,12 @@ def add(commands) -> None:
         "--recipe", metavar="KEY", help="recipe key, or all to compare groups across recipes (default: the newest with scores)"
     )
     own.add_argument(
-        "--allow", nargs="+", default=[], choices=("labels", "looks", "record"), help="what may differ between runs and is then named"
+        "--allow",
+        nargs="+",
+        action="extend",
+        default=[],
+        choices=("labels", "looks", "record"),
+        help="what may differ between runs and is then named",
     )
     own.add_argument(
         "--replicates", type=int, default=REPLICATES, metavar="B", help=f"bootstrap replicates (default {REPLICATES}), 0 for none"

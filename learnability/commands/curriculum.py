@@ -47,7 +47,7 @@ def _add_run(actions) -> None:
     own.add_argument("--arch", default="resnet20", metavar="NAME", help="the network (default resnet20)")
     own.add_argument("--seeds", type=int, default=3, metavar="S", help="evaluated seeds of each arm, at least 3, better 5 (default 3)")
     own.add_argument("--first-seed", type=int, metavar="K", help="the first of them (default: the one after those of the scores)")
-    own.add_argument("--arms", nargs="+", default=list(ARMS), choices=ARMS, metavar="ARM", help=f"some of {', '.join(ARMS)}; random always")
+    own.add_argument("--arms", nargs="+", action="extend", choices=ARMS, metavar="ARM", help=f"some of {', '.join(ARMS)}; random always")
     order = own.add_argument_group("order")
     order.add_argument("--metric", default="learnability", metavar="METRIC", help="score that makes the order (default learnability)")
     order.add_argument("--easy-is", choices=("high", "low"), help="its easy end, for a metric without one of its own")
@@ -97,7 +97,7 @@ def design_of(args: argparse.Namespace) -> Design:
     """What the arguments ask for; `experiments.background` writes them."""
     return design_from(
         args.pacing, {field: getattr(args, field) for field in RECIPE}, data=args.data, arch=args.arch, metric=args.metric,
-        easy_is=args.easy_is, scores=args.scores, score_seeds=args.score_seeds, balance=not args.no_balance, arms=tuple(args.arms),
+        easy_is=args.easy_is, scores=args.scores, score_seeds=args.score_seeds, balance=not args.no_balance, arms=tuple(args.arms or ARMS),
         seeds=args.seeds, first_seed=args.first_seed, subset=args.subset,
         labels=planted_name(args.label_noise) if args.label_noise is not None else args.labels,
     )  # fmt: skip

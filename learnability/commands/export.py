@@ -50,7 +50,7 @@ def add(commands) -> None:
     own.add_argument("--changed", action="store_true", help="labels: only samples with a verdict, a tag or another label")
     own.add_argument("--images", metavar="FOLDER", type=Path, help="folder: where the source's images lie now, if they were moved")
     own.add_argument("--copy", action="store_true", help="folder: copies instead of hard links")
-    own.add_argument("--metric", nargs="+", default=list(FIRST), metavar="METRIC", help=f"scores: some of {', '.join(METRICS)}")
+    own.add_argument("--metric", nargs="+", action="extend", metavar="METRIC", help=f"scores: some of {', '.join(METRICS)}")
     own.add_argument("--arch", metavar="NAME", help="cleanlab: whose held-out probabilities (default: those of the newest runs with folds)")
     own.add_argument("--recipe", metavar="KEY", help="scores: recipe key, or all (default: the newest with scores)")
     own.add_argument("--json", action="store_true", help="for programs: what was written")
@@ -62,7 +62,7 @@ def run(args) -> int:
         return _elsewhere(args, cache)
     original = open_dataset(cache, args.data)
     if args.what == "scores":
-        found = {metric: load_scores(cache, args.data, metric, args.recipe) for metric in dict.fromkeys(args.metric)}
+        found = {metric: load_scores(cache, args.data, metric, args.recipe) for metric in dict.fromkeys(args.metric or FIRST)}
         runs = [run for table in found.values() for run in table.runs.values()]
         config = runs[0].config
         return _written(args, export.scores_table(open_dataset(cache, args.data, config.fingerprint[:8], config.labels), found))
@@ -76,7 +76,7 @@ def run(args) -> int:
 def _elsewhere(args, cache) -> int:
     if args.what == "cleanlab":
         return _cleanlab(args, cache)
-    found = {metric: load_scores(cache, args.data, metric, args.recipe) for metric in dict.fromkeys(args.metric)}
+    found = {metric: load_scores(cache, args.data, metric, args.recipe) for metric in dict.fromkeys(args.metric or FIRST)}
     config = next(run.config for table in found.values() for run in table.runs.values())
     dataset = open_dataset(cache, args.data, config.fingerprint[:8], config.labels)
     write = {"huggingface": export.hugging_face, "fiftyone": export.fiftyone}[args.what]

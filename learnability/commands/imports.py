@@ -25,7 +25,9 @@ def add(commands) -> None:
     own.add_argument("--data", metavar="NAME", required=True, help="the data set: a prepared one, or a new name")
     own.add_argument("--name", required=True, help="what the run is called, where others have their architecture")
     own.add_argument("--seed", type=int, default=0, metavar="K", help="which repetition it is (default 0)")
-    own.add_argument("--class-names", nargs="+", metavar="CLASS", help="names of classes 0, 1, ..., where the files do not say them")
+    own.add_argument(
+        "--class-names", nargs="+", action="extend", metavar="CLASS", help="names of classes 0, 1, ..., where the files do not say them"
+    )
     own.add_argument("--json", action="store_true", help="for programs: what was imported")
 
 

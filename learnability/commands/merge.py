@@ -16,7 +16,7 @@ def add(commands) -> None:
         "The same command again copies what is new since.",
     )
     own.add_argument("other", metavar="OTHER_CACHE", help="the other cache folder")
-    own.add_argument("--data", nargs="+", metavar="NAME", help="only the runs of these data sets (default: all)")
+    own.add_argument("--data", nargs="+", action="extend", metavar="NAME", help="only the runs of these data sets (default: all)")
     own.add_argument("--json", action="store_true", help="for programs: what came of each run")
 
 

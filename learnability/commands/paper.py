@@ -28,7 +28,7 @@ def add(commands) -> None:
     own.add_argument("--data", metavar="NAME", required=True, help="a prepared data set")
     own.add_argument("--epochs", type=int, required=True, metavar="E", help="epochs; the paper does not state how many it took")
     own.add_argument("--seeds", type=int, default=3, metavar="S", help="seeds of each architecture (default 3)")
-    own.add_argument("--archs", nargs="+", default=list(ARCHS), metavar="NAME", help=f"default {' '.join(ARCHS)}")
+    own.add_argument("--archs", nargs="+", action="extend", metavar="NAME", help=f"default {' '.join(ARCHS)}")
     own.add_argument("--out", metavar="FILE", type=Path, help="default: paper-NAME.html")
     own.add_argument("--subset", type=int, metavar="N", help="train on N samples, the same share of every class")
     own.add_argument("--record", choices=RECORD_MODES, default="train", help="as for train (default train)")
@@ -45,6 +45,7 @@ def run(args) -> int:
     from learnability.report.paper import paper_report
 
     check_replicates(args.replicates)
+    args.archs = args.archs or list(ARCHS)
     cache = cache_of(args)
     out = checked_out(args.out or Path(f"paper-{args.data}.html"))
     training = _train(args, cache)

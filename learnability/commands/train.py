@@ -40,7 +40,7 @@ def add(commands) -> None:
     )
     defaults = RunConfig(data="x", fingerprint="0" * 64, arch="resnet20")
     own.add_argument("--data", required=True, metavar="NAME", help="a prepared data set")
-    own.add_argument("--arch", required=True, nargs="+", metavar="NAME", help=ARCH)
+    own.add_argument("--arch", required=True, nargs="+", action="extend", metavar="NAME", help=ARCH)
     own.add_argument("--seeds", type=int, default=1, metavar="S", help="how many seeds of each architecture (default 1)")
     own.add_argument("--first-seed", type=int, default=0, metavar="K", help="the first of them (default 0)")
     recipe = own.add_argument_group("recipe", "what the scores depend on; runs with another recipe form another group")

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from learnability.__main__ import main
+from learnability.__main__ import main, parser
 from learnability.store.paths import Cache
 from learnability.store.runs import load_runs
 from learnability.store.scores import load_scores
@@ -168,6 +168,16 @@ def test_a_cache_that_is_a_file_is_named(tmp_path, capsys, arguments):
     assert main([*arguments, "--cache", str(tmp_path / "file")]) == 1
     told = capsys.readouterr()
     assert f"{tmp_path / 'file'} cannot be a folder: a file of that name" in told.out + told.err
+
+
+def test_an_option_of_several_values_may_be_given_again(trained, capsys, tmp_path):
+    done = ["train", "--data", "digits", "--arch", "resnet20", "--arch", "mobilenet", *SMALL, *trained]
+    assert main(done) == 0 and "2 run(s) done" in capsys.readouterr().out
+    out = tmp_path / "scores.csv"
+    assert main(["export", "scores", "--data", "digits", "--out", str(out), "--metric", "aum", "--metric", "el2n", *trained]) == 0
+    assert {name.split()[0] for name in capsys.readouterr().out.partition("; ")[2].split(", ")} >= {"aum", "el2n"}
+    given = parser().parse_args(["curriculum", "run", "--data", "digits", "--arms", "easy_first", "--arms", "standard"])
+    assert given.arms == ["easy_first", "standard"]
 
 
 @pytest.mark.parametrize("given", ["0", "-3", "x"])
