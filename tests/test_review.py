@@ -568,7 +568,13 @@ def test_the_review_command(digits, capsys, monkeypatch):
     for text in (("--list",), ()):
         assert main(["review", "--data", "digits", *text]) == 0
     assert "merged into" in (told := capsys.readouterr().out) and "Most suspicious, undecided:" in told
-    for wrong in (["--undo", made["id"]], ["--verdict", "keep"], ["--keys", "x"], ["--verdict", "keep", "--keys", "x"]):
+    for wrong in (
+        ["--undo", made["id"]],
+        ["--verdict", "keep"],
+        ["--keys", "x"],
+        ["--verdict", "keep", "--keys", "x"],
+        ["--run", "resnet2"],
+    ):
         assert main(["review", "--data", "digits", *wrong]) == 2
     assert main(["review", "--data", "nothing"]) == 2
     assert "no sample 'x' in this data set version; keys look like '0000" in capsys.readouterr().err

@@ -26,6 +26,7 @@ def add(commands) -> None:
         "  python -m learnability review --data digits --list\n"
         "  python -m learnability review --data digits --undo 3f9c01ab22d4\n"
         "  python -m learnability review --data digits --make-labels && python -m learnability train --data digits --labels reviewed-1\n"
+        "A class or key that begins with - is written --class=-dash, --keys=-dash/1.png (--keys may be given again).\n"
         "Decisions are kept by key and picture in the cache, reviews/NAME.jsonl, one line an action; nothing there is ever edited.",
     )
     own.add_argument("--data", metavar="NAME", required=True, help="the data set")
@@ -39,7 +40,7 @@ def add(commands) -> None:
     what.add_argument("--merge", nargs=2, metavar=("CLASS", "INTO"), help="relabel every sample of a class, as one action")
     what.add_argument("--undo", metavar="ID", help="take back one action as a whole")
     what.add_argument("--make-labels", action="store_true", help="make the label version reviewed-N of what is decided now")
-    own.add_argument("--keys", nargs="+", metavar="KEY", help="with --verdict: the samples")
+    own.add_argument("--keys", nargs="+", action="extend", metavar="KEY", help="with --verdict: the samples")
     own.add_argument("--class", metavar="CLASS", dest="class_name", help="with --verdict relabel: the class, also a new one")
     own.add_argument("--by", metavar="WHO", help="who decides (default: your user name)")
     own.add_argument("--why", default="", metavar="TEXT", help="the reason, kept with the action")
@@ -105,6 +106,8 @@ def _overview(args, cache, original) -> int:
         told |= _suspects(args, cache, original, resolved)
         why_none = None
     except NotFound as error:
+        if args.group is not None:
+            raise
         why_none = str(error)
     if args.json:
         print_json(told)
