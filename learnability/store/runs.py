@@ -199,6 +199,8 @@ def load_recording(
     """
     folder = cache.run_folder(data, run_id)
     config = load_config(cache, data, run_id)
+    if not (folder / "HEAD.json").exists():
+        raise NotFound(f"run {run_id} has no committed look yet; it has not begun.")
 
     def read(head: Head) -> Recording:
         if head.looks <= first:
