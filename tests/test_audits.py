@@ -205,6 +205,17 @@ def test_too_few_planted_errors_say_nothing_of_how_far(digits, capsys):
     assert made["planted"] == 4 and {one["stop"] for one in made["metrics"].values()} == {None}
 
 
+def test_runs_that_somebody_else_trained_are_no_recipe_for_an_audit(digits, tmp_path, capsys):
+    opened = open_dataset(digits, "digits")
+    recorded(digits, np.ones((opened.N, 2), bool), record="unknown", origin="imported")
+    asked = ["audit", "--data", "digits", "--queue", "--cache", str(digits.root)]
+    assert main(asked) == 2 and "trained here: none. Train first" in capsys.readouterr().err
+    assert main([*asked, "--recipe", "00000000"]) == 2 and "of recipe 00000000" in capsys.readouterr().err
+    assert len(digits.run_ids("digits")) == 1, "nothing is queued"
+    assert main(["agreement", "--data", "digits", "--cache", str(digits.root)]) == 0
+    assert "another seed of resnet20: import it with --seed 1" in capsys.readouterr().out
+
+
 # random
 
 

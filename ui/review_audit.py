@@ -141,9 +141,10 @@ def scores(made: planted_audit.PlantedAudit, least: float) -> None:
 
 def launch_form(opened: Dataset, members: list[Run]) -> None:
     """One button: plants the errors and puts the run into the queue."""
-    base = next((run.config for run in members if run.config and not planted(run.config.labels) and run.config.folds is None), None)
+    configs = [run.config for run in members if run.config and run.config.origin is None and run.config.folds is None]
+    base = next((config for config in configs if not planted(config.labels)), None)
     if base is None:
-        st.caption("To plant errors, choose a run or group on real labels as A in the sidebar: it is trained the same way.")
+        st.caption("To plant errors, choose a run or group on real labels, trained here, as A in the sidebar: it is trained the same way.")
         return
     row = st.container(horizontal=True, vertical_alignment="bottom")
     percent = row.number_input("Wrong labels, %", 0.1, 40.0, 2.0, 0.5, key="audit-percent", width=150)

@@ -154,6 +154,10 @@ def _to_train(cache: Cache, data: str, found: ScoreTable, counted: ScoreTable) -
         elif seeds and not any(states[run.id].state == "queued" or states[run.id].at_work for run in others):
             following = max(run.config.seed for run in known if run.config and run.group == group) + 1
             spelled = train_command(config, [config.arch], first_seed=following)
+            if config.origin is not None:
+                how = f"import it with --seed {following}" if config.origin == "imported" else f"record it with seed={following}"
+                said.append(f"another seed of {config.arch}: {how}")
+                continue
             said.append(spelled or f"another seed of {config.arch}, recipe {config.recipe}: from the dashboard, which keeps its recipe")
     return said
 

@@ -68,13 +68,14 @@ def _base(args, cache: Cache) -> RunConfig:
     """The run whose recipe is tried: of the newest recipe on real labels, of the architecture with most runs."""
     cache.current(args.data)
     found = [run for run in load_runs(cache, args.data) if run.config and run.looks and not run.problem and run.config.folds is None]
-    found = [run for run in found if not is_trial(run.config)]
+    found = [run for run in found if not is_trial(run.config) and run.config.origin is None]  # others cannot be trained here
     wanted = args.recipe or next((key for key in recipes(cache, args.data) if any(run.recipe == key for run in found)), None)
     usable = [run for run in found if run.recipe == wanted and args.arch in (None, run.config.arch)]
     if not usable:
         there = ", ".join(sorted({run.group for run in found})) or "none"
+        wanted = f"{args.arch or 'any architecture'}{f' of recipe {args.recipe}' if args.recipe else ''}"
         raise InputError(
-            f"no run of {args.arch or 'any architecture'} on the labels of {args.data!r} to plant errors beside; there is: {there}. "
+            f"no run of {wanted} on the labels of {args.data!r} to plant errors beside; trained here: {there}. "
             f"Train first: python -m learnability train --data {args.data} --arch {args.arch or 'resnet20'}"
         )
     return min(usable, key=lambda run: (-sum(other.group == run.group for other in usable), run.group, run.config.seed)).config

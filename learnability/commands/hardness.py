@@ -49,11 +49,18 @@ def _hard_for(found: ScoreTable) -> tuple[HardFor, tuple[str, ...]]:
     return hard_for(score_RN, groups, 1 / looks[0], np.random.default_rng(0)), notes
 
 
+OTHERWISE = {
+    None: " of recipe {} from the dashboard, which keeps its recipe.",
+    "imported": " elsewhere and import it too.",
+    "recorder": " and record it too.",
+}
+
+
 def _one_network(config: RunConfig, notes: tuple[str, ...]) -> str:
     said = train_command(config, ["vgg16" if config.arch == "resnet20" else "resnet20"])
     return (
         f"--hard-for: expected two networks or more of one recipe that came as far, got {config.arch} alone. "
         + "".join(f"{note[0].upper()}{note[1:]} " for note in notes)
         + ("Let them go on, or train a second network" if notes else "Train a second network")
-        + (f": {said}" if said else f" of recipe {config.recipe} from the dashboard, which keeps its recipe.")
+        + (f": {said}" if said else OTHERWISE[config.origin].format(config.recipe))
     )

@@ -110,7 +110,7 @@ def fiftyone(dataset: Dataset, scores: Mapping[str, np.ndarray], out: Path, prog
     Every train sample's scores, key and hash are attributes of its label.
     """
     if dataset.images is None:
-        raise InputError(f"data set {dataset.name!r} has no pictures: expected images for FiftyOne. Use --to huggingface or scores.")
+        raise InputError(f"data set {dataset.name!r} has no pictures: expected images for FiftyOne. Export huggingface or scores.")
     refuse_taken(out)
     rows = np.flatnonzero(dataset.labels_N >= 0)
     told = {}

@@ -98,6 +98,9 @@ def test_a_random_draw_is_judged_in_the_queue_in_its_own_order(own_many, open_pa
 def test_without_a_run_it_says_so(no_run, open_page):
     app = fine(open_page("review", queue=PART))
     assert "choose a run or group on real labels" in said(app) and "Draw" in str([button.label for button in app.button])
+    N = open_dataset(no_run, "digits").N
+    recorded(no_run, np.ones((N, 2), bool), record="unknown", origin="imported")
+    assert "choose a run or group on real labels, trained here" in said(fine(open_page("review", queue=PART)))
     made_cache.add_run(no_run, "resnet20", 0)
     assert "1 run of resnet20 on planted-0.02-0" in said(fine(open_page("review", queue=PART)))
 
