@@ -139,7 +139,7 @@ def propose(cache: Cache, design: Design, device: str = "auto") -> Proposal:
     subset = None if len(ids_n) == int((dataset.labels_N >= 0).sum()) else design.subset
     design = dataclasses.replace(design, subset=subset)
     groups = score_runs.candidates(cache, design.data, dataset.fingerprint)
-    chosen = design.scores or score_runs.found(cache, groups, design.arch, subset, design.labels)
+    chosen = design.scores or score_runs.found(groups, design.arch, subset, design.labels, len(ids_n))
     missing, before = _score_configs(design, dataset), None
     if design.scores is None:
         arm = _configs(design, dataset, NO_KEY, 0)[0]

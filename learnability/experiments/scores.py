@@ -49,10 +49,13 @@ def candidates(cache: Cache, data: str, fingerprint: str) -> dict[str, list[Run]
     return groups
 
 
-def found(cache: Cache, groups: dict[str, list[Run]], arch: str, subset: int | None, labels: str) -> str | None:
-    """The group of this network, these samples and these labels with most seeds, then most looks; None where there is none."""
+def found(groups: dict[str, list[Run]], arch: str, subset: int | None, labels: str, count: int) -> str | None:
+    """The group of this network, these `count` samples and these labels with most seeds, then most looks; None where there is none."""
     own = [
-        id for id, runs in groups.items() if (runs[0].config.arch, runs[0].config.subset, runs[0].config.labels) == (arch, subset, labels)
+        id
+        for id, runs in groups.items()
+        if (runs[0].config.arch, runs[0].config.subset, runs[0].config.labels) == (arch, subset, labels)
+        and runs[0].head.rows >= count  # an import or a loop of somebody's own may hold a part
     ]
     return max(own, key=lambda id: (len(groups[id]), groups[id][0].looks, id), default=None)
 

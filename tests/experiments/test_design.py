@@ -12,6 +12,8 @@ from learnability.config import RunConfig
 from learnability.curriculum import ARMS, Pacing, order, parse_curriculum
 from learnability.errors import ConfigError, InputError, NotFound
 from learnability.experiments import Design, launch, propose
+from learnability.experiments.scores import candidates, found
+from learnability.imports import keep, read_plain
 from learnability.jobs import devices, queue
 from learnability.jobs.processes import Process
 from learnability.store.datasets import open_dataset
@@ -181,6 +183,17 @@ def test_the_scores_of_a_subset_are_those_of_networks_that_saw_no_more(scored):
     assert "knows more than these do" in " ".join(named.notes)
     other = next(group for group in scored.run_ids("digits") if group.startswith("vgg16-s0"))
     assert "scores are those of vgg16" in " ".join(propose(scored, design(scores=other)).notes)
+
+
+def test_an_import_of_a_part_makes_no_order_for_the_whole(scored, tmp_path):
+    opened = open_dataset(scored, "digits")
+    lines = [f"{opened.keys[i]},{epoch},{opened.labels_N[i]},0" for i in range(5) for epoch in range(40)]
+    (tmp_path / "few.csv").write_text("\n".join(["key,epoch,label,prediction", *lines]))
+    whole = candidates(scored, "digits", opened.fingerprint)
+    chosen = found(whole, "resnet20", None, "original", opened.N)
+    for seed in range(9):
+        keep(scored, "digits", "resnet20", read_plain(tmp_path / "few.csv"), seed=seed)
+    assert chosen is not None and found(candidates(scored, "digits", opened.fingerprint), "resnet20", None, "original", opened.N) == chosen
 
 
 def test_runs_under_a_curriculum_and_unfinished_ones_make_no_order(scored):
