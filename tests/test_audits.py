@@ -219,6 +219,24 @@ def test_runs_that_somebody_else_trained_are_no_recipe_for_an_audit(digits, tmp_
 # random
 
 
+def test_a_draw_in_the_shell_names_keys_to_paste_and_needs_no_user_name(digits, capsys, monkeypatch):
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 12345")
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    monkeypatch.setattr("learnability.commands.audit.identities", lambda _: _Named())
+    assert main(["audit", "--data", "digits", "--draw", "3", "--cache", str(digits.root)]) == 0
+    assert len(re.findall("'a key'", capsys.readouterr().out)) == 3
+    assert review.read_log(digits, "digits").actions[0].by == "unknown"
+
+
+class _Named:
+    """Identities in which every sample is called `a key`."""
+
+    def samples(self, ids):
+        return [("a key", "0" * 32)] * len(ids)
+
+
 @pytest.mark.parametrize(("errors", "n"), [(0, 100), (1, 100), (7, 100), (100, 100), (3, 10)])
 def test_the_interval_is_scipys_exact_one(errors, n):
     own, known = audits.clopper_pearson(errors, n), binomtest(errors, n).proportion_ci(0.95, "exact")

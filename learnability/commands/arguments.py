@@ -1,6 +1,7 @@
 """What several commands say alike: the cache, --json, a progress bar."""
 
 import argparse
+import getpass
 import json
 import sys
 from collections.abc import Callable
@@ -54,6 +55,14 @@ def device_of(args: argparse.Namespace) -> str | None:
     if args.device not in (None, "auto"):
         raise InputError(f"--cluster {args.cluster} with --device {args.device}: expected one of them.")
     return devices.cluster(args.cluster)
+
+
+def user() -> str:
+    """Who decides, where nobody is named; "unknown" where the system knows no name either, as in some containers."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return "unknown"
 
 
 def print_json(content) -> None:

@@ -1,11 +1,11 @@
 """audit: how well the scores find wrong labels here, and what share of the labels is wrong."""
 
-import getpass
+import shlex
 import sys
 import time
 
 from learnability import jobs, review
-from learnability.commands.arguments import Bar, cache_of, command, print_json, table
+from learnability.commands.arguments import Bar, cache_of, command, print_json, table, user
 from learnability.config import RunConfig
 from learnability.errors import InputError, TrainingError
 from learnability.metrics import METRICS
@@ -168,12 +168,12 @@ def _draw(args, cache: Cache) -> int:
     if made is None or made.whole:
         for line in random_audit.told(made) if made else ():
             print(line, file=sys.stderr)
-        random_audit.draw_random_audit(cache, args.data, by=getpass.getuser(), count=args.draw)
+        random_audit.draw_random_audit(cache, args.data, by=user(), count=args.draw)
         made = random_audit.random_audit(review.read_log(cache, args.data), original)
     keys = [key for key, _ in identities(original).samples(made.sample_ids[made.judged :])]
     if args.json:
         print_json({"number": made.number, "judged": made.judged, "errors": made.errors, "unsure": made.unsure, "keys": keys})
         return 0
     print("\n".join(random_audit.told(made)))
-    print(f"To be judged, in this order:\n{' '.join(keys)}")
+    print(f"To be judged, in this order:\n{shlex.join(keys)}")
     return 0

@@ -1,12 +1,11 @@
 """review: what has been decided about samples, and what to look at next."""
 
 import dataclasses
-import getpass
 
 import numpy as np
 
 from learnability import review
-from learnability.commands.arguments import at_least_one, cache_of, command, print_json, table
+from learnability.commands.arguments import at_least_one, cache_of, command, print_json, table, user
 from learnability.errors import InputError, NotFound
 from learnability.store.datasets import open_dataset
 from learnability.store.identity import identities
@@ -65,7 +64,7 @@ def run(args) -> int:
 
 
 def _acted(args, cache, original) -> review.Action:
-    told = {"by": args.by or _user(), "why": args.why}
+    told = {"by": args.by or user(), "why": args.why}
     if args.undo:
         return review.undo(cache, args.data, args.undo, **told)
     if args.merge:
@@ -74,13 +73,6 @@ def _acted(args, cache, original) -> review.Action:
         raise InputError(f"--verdict {args.verdict}: expected --keys with the samples it is for.")
     version = identities(original)
     return review.decide(cache, args.data, version.samples(version.find(args.keys)), args.verdict, class_name=args.class_name, **told)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        return "unknown"
 
 
 def _list(args, log: review.Log) -> int:
