@@ -7,10 +7,13 @@ import sys
 
 from learnability.commands.arguments import cache_of, command, print_json, table
 from learnability.config import ARCHITECTURES, LIBRARIES, checked_arch
+from learnability.errors import ConfigError
 from learnability.store.architectures import Registered, expect_known, offered, register, registered, unregister
 from learnability.store.datasets import open_dataset
 from learnability.store.paths import Cache
 from learnability.store.runs import load_runs
+
+SPEC = "torchvision:NAME, timm:NAME or package.module:function; a name to remove"
 
 
 def add(commands) -> None:
@@ -27,7 +30,7 @@ def add(commands) -> None:
         "trained:\nadd only code you trust. Names keep their meaning: another function wants another name.",
     )
     own.add_argument("action", choices=("add", "list", "remove"))
-    own.add_argument("spec", nargs="?", metavar="SPEC", help="torchvision:NAME, timm:NAME or package.module:function; a name to remove")
+    own.add_argument("spec", nargs="?", metavar="SPEC", help=SPEC)
     own.add_argument("--name", help="what it is called (default: SPEC itself)")
     own.add_argument("--data", metavar="DATA", help="check it with this data set's classes and images (default: 10 classes, 3 x 32 x 32)")
     own.add_argument("--json", action="store_true", help="list: for programs")
@@ -37,6 +40,8 @@ def run(args) -> int:
     cache = cache_of(args)
     if args.action == "list":
         return _list(cache, args)
+    if args.spec is None:
+        raise ConfigError(f"{args.action}: expected SPEC after it, {SPEC}. See: python -m learnability architectures list")
     checked_arch(args.spec)
     if args.action == "remove":
         gone = unregister(cache, args.spec)

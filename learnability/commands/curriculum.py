@@ -120,6 +120,7 @@ def run(args) -> int:
 
 def show(args) -> int:
     cache = cache_of(args)
+    cache.current(args.data)
     if args.target is not None and not 0 < args.target <= 1:
         raise InputError(f"--target {args.target:g}: expected a test accuracy above 0 and at most 1, for example 0.9 for 90 %.")
     if args.all:

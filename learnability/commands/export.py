@@ -96,6 +96,11 @@ def _elsewhere(args, cache) -> int:
 def _cleanlab(args, cache) -> int:
     runs = [run for run in load_runs(cache, args.data) if run.config and run.config.folds and run.state == "done" and not run.problem]
     runs = [run for run in runs if args.recipe in (None, run.recipe) and args.arch in (None, run.config.arch)]
+    if args.arch is not None and not runs:
+        raise InputError(
+            f"--arch {args.arch}: expected an architecture with finished runs with folds"
+            f"{f' of recipe {args.recipe}' if args.recipe else ''}. Train them: python -m learnability train --data {args.data} --arch {args.arch} --folds 5"
+        )
     newest = max(runs, key=lambda run: (cache.run_folder(run.data, run.id) / "config.json").stat().st_mtime_ns, default=None)
     runs = [run for run in runs if run.group == newest.group]
     labels = newest.config.labels if newest else "original"

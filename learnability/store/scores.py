@@ -146,7 +146,8 @@ def load_scores(cache: Cache, data: str, metric: str = "learnability", recipe: s
     keys = recipes(cache, data)
     if recipe not in (None, "all") and recipe not in keys:
         raise NotFound(
-            f"data set {data!r} has no recipe {recipe!r}; it has {', '.join(keys) or 'none'}. See: learnability runs --data {data}"
+            f"data set {data!r} has no recipe {recipe!r}; it has {', '.join(keys) or 'none'}. "
+            f"See: python -m learnability runs --data {data}"
         )
     runs = [run for run in load_runs(cache, data) if not run.problem and run.looks]
     if recipe == "all":

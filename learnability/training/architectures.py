@@ -127,7 +127,7 @@ def origin_of(arch: str, own: Mapping[str, Registered | str] | None = None) -> O
     spec = place.spec if place is not None else arch
     if ":" in spec:
         return origin(spec, place)
-    raise unknown(arch, own or {})
+    raise unknown(arch, [name for name in own or {} if name != arch])
 
 
 def build(
