@@ -23,6 +23,15 @@ from learnability.store.runs import load_runs
 from learnability.store.scores import load_scores
 
 ELSEWHERE = ("huggingface", "fiftyone", "cleanlab")
+OF = {  # which exports an option is for
+    "labels": ("labels", "folder"),
+    "changed": ("labels",),
+    "images": ("folder",),
+    "copy": ("folder",),
+    "metric": ("scores", "huggingface", "fiftyone"),
+    "arch": ("cleanlab",),
+    "recipe": ("scores", *ELSEWHERE),
+}
 FIFTYONE = 'Next: fiftyone.Dataset.from_dir("{}", dataset_type=fiftyone.types.FiftyOneImageClassificationDataset)'
 
 
@@ -50,14 +59,17 @@ def add(commands) -> None:
     own.add_argument("--changed", action="store_true", help="labels: only samples with a verdict, a tag or another label")
     own.add_argument("--images", metavar="FOLDER", type=Path, help="folder: where the source's images lie now, if they were moved")
     own.add_argument("--copy", action="store_true", help="folder: copies instead of hard links")
-    own.add_argument("--metric", nargs="+", action="extend", metavar="METRIC", help=f"scores: some of {', '.join(METRICS)}")
+    own.add_argument("--metric", nargs="+", action="extend", metavar="METRIC", help=f"for scores: some of {', '.join(METRICS)}")
     own.add_argument("--arch", metavar="NAME", help="cleanlab: whose held-out probabilities (default: those of the newest runs with folds)")
-    own.add_argument("--recipe", metavar="KEY", help="scores: recipe key, or all (default: the newest with scores)")
+    own.add_argument("--recipe", metavar="KEY", help="for scores: recipe key, or all (default: the newest with scores)")
     own.add_argument("--json", action="store_true", help="for programs: what was written")
 
 
 def run(args) -> int:
     cache = cache_of(args)
+    for option, kinds in OF.items():
+        if getattr(args, option) and args.what not in kinds:
+            raise InputError(f"--{option} with export {args.what}: expected with {', '.join(kinds)} alone. Leave it out.")
     if args.what in ELSEWHERE:
         return _elsewhere(args, cache)
     original = open_dataset(cache, args.data)
@@ -97,9 +109,10 @@ def _cleanlab(args, cache) -> int:
     runs = [run for run in load_runs(cache, args.data) if run.config and run.config.folds and run.state == "done" and not run.problem]
     runs = [run for run in runs if args.recipe in (None, run.recipe) and args.arch in (None, run.config.arch)]
     if args.arch is not None and not runs:
+        recipe = f" of recipe {args.recipe}" if args.recipe else ""
         raise InputError(
-            f"--arch {args.arch}: expected an architecture with finished runs with folds"
-            f"{f' of recipe {args.recipe}' if args.recipe else ''}. Train them: python -m learnability train --data {args.data} --arch {args.arch} --folds 5"
+            f"--arch {args.arch}: expected an architecture with finished runs with folds{recipe}. "
+            f"Train them: python -m learnability train --data {args.data} --arch {args.arch} --folds 5"
         )
     newest = max(runs, key=lambda run: (cache.run_folder(run.data, run.id) / "config.json").stat().st_mtime_ns, default=None)
     runs = [run for run in runs if run.group == newest.group]

@@ -138,6 +138,11 @@ def test_doctor_finds_nothing_and_then_what_was_damaged(trained, capsys, tmp_pat
         (["train", "--data", "digits", "--arch", "resnet20", "--label-noise", "1.5"], "1.5.*between 0 and 1"),
         (["train", "--data", "digits", "--arch", "resnet20", "--epochs", "0"], "epochs 0"),
         (["train", "--data", "digits", "--arch", "resnet20", "--subset", "20", "--folds", "21"], "folds 21: expected at most 20"),
+        (
+            ["export", "scores", "--data", "digits", "--labels", "original", "--out", "o.csv"],
+            "--labels with export scores: .*folder",
+        ),
+        (["export", "labels", "--data", "digits", "--metric", "aum", "--out", "o.csv"], "--metric with export labels"),
         (["architectures", "add"], "add: expected SPEC after it"),
         (["architectures", "add", "mine"], r"'mine': expected one of resnet20, vgg16, mobilenet, torchvision"),
         (["curriculum", "show", "--data", "nothing"], "no data set 'nothing'"),

@@ -12,7 +12,8 @@ from learnability.config import RunConfig
 from learnability.curriculum import ARMS, Pacing, order, parse_curriculum
 from learnability.errors import ConfigError, InputError, NotFound
 from learnability.experiments import Design, launch, propose
-from learnability.experiments.scores import candidates, found
+from learnability.experiments import scores as score_runs
+from learnability.experiments.scores import candidates
 from learnability.imports import keep, read_plain
 from learnability.jobs import devices, queue
 from learnability.jobs.processes import Process
@@ -190,10 +191,11 @@ def test_an_import_of_a_part_makes_no_order_for_the_whole(scored, tmp_path):
     lines = [f"{opened.keys[i]},{epoch},{opened.labels_N[i]},0" for i in range(5) for epoch in range(40)]
     (tmp_path / "few.csv").write_text("\n".join(["key,epoch,label,prediction", *lines]))
     whole = candidates(scored, "digits", opened.fingerprint)
-    chosen = found(whole, "resnet20", None, "original", opened.N)
+    chosen = score_runs.found(whole, "resnet20", None, "original", opened.N)
     for seed in range(9):
         keep(scored, "digits", "resnet20", read_plain(tmp_path / "few.csv"), seed=seed)
-    assert chosen is not None and found(candidates(scored, "digits", opened.fingerprint), "resnet20", None, "original", opened.N) == chosen
+    now = candidates(scored, "digits", opened.fingerprint)
+    assert chosen is not None and score_runs.found(now, "resnet20", None, "original", opened.N) == chosen
 
 
 def test_runs_under_a_curriculum_and_unfinished_ones_make_no_order(scored):
