@@ -135,10 +135,11 @@ def write_table(path: Path, table: pa.Table, metadata: dict[str, str] | None = N
 def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
     """The table at `path`, page checksums verified. `columns` that are not in it are refused by name."""
     try:
-        schema = pq.read_schema(path)
-        if columns is not None and (missing := [name for name in columns if name not in schema.names]):
-            raise NotFound(f"{path.name} has no column {', '.join(missing)}; it has {', '.join(schema.names)}.")
-        return pq.read_table(path, columns=columns, page_checksum_verification=True, partitioning=None)
+        with pa.OSFile(os.fspath(path)) as file:  # opened once: by its name, parts of two files could be read where one replaces the other
+            schema = pq.read_schema(file)
+            if columns is not None and (missing := [name for name in columns if name not in schema.names]):
+                raise NotFound(f"{path.name} has no column {', '.join(missing)}; it has {', '.join(schema.names)}.")
+            return pq.read_table(file, columns=columns, page_checksum_verification=True, partitioning=None)
     except FileNotFoundError as error:
         raise NotFound(f"{path.name} not found in {path.parent}.") from error
     except (pa.ArrowException, OSError) as error:
@@ -148,12 +149,16 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
 def table_metadata(path: Path) -> dict[str, str]:
     """The metadata that `write_table` put beside the schema, as text; other keys (such as pandas') included."""
     try:
-        metadata = pq.read_schema(path).metadata or {}
+        return metadata_of(pq.read_schema(path))
     except FileNotFoundError as error:
         raise NotFound(f"{path.name} not found in {path.parent}.") from error
     except (pa.ArrowException, OSError) as error:
         raise DamagedFile(f"{path} is damaged: {str(error).splitlines()[0]}") from error
-    return {key.decode(errors="replace"): value.decode(errors="replace") for key, value in metadata.items()}
+
+
+def metadata_of(schema: pa.Schema) -> dict[str, str]:
+    """What stands beside a schema, as text."""
+    return {key.decode(errors="replace"): value.decode(errors="replace") for key, value in (schema.metadata or {}).items()}
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from learnability.errors import DamagedFile, InputError, LearnabilityError, NotF
 from learnability.metrics import METRICS, score_all
 from learnability.store import heldout
 from learnability.store.datasets import open_dataset
-from learnability.store.files import read_table, table_metadata, write_table
+from learnability.store.files import metadata_of, read_table, write_table
 from learnability.store.paths import Cache
 from learnability.store.runs import Run, check_format, load_config, load_recording, load_runs
 
@@ -58,12 +58,14 @@ def write_scores(cache: Cache, data: str, run_id: str) -> None:
 def load_run_scores(cache: Cache, data: str, run_id: str, columns: list[str] | None = None) -> tuple[pa.Table, int]:
     """(table with `sample_id` and the metrics named, looks they stand for) of one run; checksums verified."""
     path = cache.run_folder(data, run_id) / "scores.parquet"
-    try:
-        metadata = table_metadata(path)
-    except NotFound:
-        raise NotFound(f"run {run_id} has no scores yet: they appear with its first committed look.") from None
     wanted = None if columns is None else ["sample_id", *(name for name in columns if name != "sample_id")]
-    table = read_table(path, wanted)
+    try:
+        table = read_table(path, wanted)
+    except NotFound:
+        if path.exists():
+            raise
+        raise NotFound(f"run {run_id} has no scores yet: they appear with its first committed look.") from None
+    metadata = metadata_of(table.schema)  # of the very file that was read: the engine may have put another one in its place
     try:
         check_format(path, {"format": int(metadata["format"])})
         crc, looks = json.loads(metadata["crc32"]), int(metadata["looks"])

@@ -8,6 +8,7 @@ import shutil
 import threading
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from learnability.errors import DamagedFile, DiskFull, Locked, NewerFormat, NotFound, NotReproduced, StoreError
@@ -15,6 +16,7 @@ from learnability.recording import SIGNALS
 from learnability.store.files import LEFTOVER
 from learnability.store.locks import hold, is_held, run_lock
 from learnability.store.runs import create_run, load_looks, load_recording, load_run, load_runs, load_trajectory, read_head, signal_file
+from learnability.store.scores import load_run_scores
 from tests.store.conftest import ENVIRONMENT, Faults, Known, die, in_child
 
 
@@ -313,6 +315,29 @@ def test_readers_polling_while_a_run_is_written_never_fail(known):
     assert not problems
     assert len(seen) >= 50
     same(known, 30)
+
+
+def test_scores_replaced_while_they_are_read_are_those_of_one_file(known, monkeypatch):
+    run_id, opened, replaced = known.config.run_id, pq.read_schema, []
+
+    def opened_as_the_engine_writes(*args, **kwargs):
+        schema = opened(*args, **kwargs)
+        if not replaced:
+            replaced.append(True)
+            known.commit(writer, 2)
+            writer.write_scores()
+        return schema
+
+    with known.open() as writer:
+        known.commit(writer, 0)
+        known.commit(writer, 1)
+        writer.write_scores()
+        before = load_run_scores(known.cache, "toy", run_id, ["learnability"])
+        monkeypatch.setattr(pq, "read_schema", opened_as_the_engine_writes)
+        table, looks = load_run_scores(known.cache, "toy", run_id, ["learnability"])
+    after = load_run_scores(known.cache, "toy", run_id, ["learnability"])
+    assert replaced and after[1] == 3 and not after[0].equals(before[0])
+    assert looks == 2 and table.equals(before[0])
 
 
 def test_twenty_truncations_and_twenty_flipped_bits_are_found(known):
