@@ -26,9 +26,10 @@ def lock_file(cache: Cache, name: str) -> Path:
 def hold(cache: Cache, name: str, wait: float = 0.0) -> Iterator[None]:
     """Holds the lock `name` for the body; `Locked` names the holder if it is not free within `wait` seconds.
 
-    An flock: it ends with the process, however that ends. Child processes must be spawned, not forked.
+    An flock: it ends with the process, however that ends. Child processes must be spawned, not forked: after the holder's SIGKILL
+    a forked one would still hold it.
     """
-    path = lock_file(cache, name)
+    path, owner = lock_file(cache, name), os.getpid()
     with disk_errors(cache.root):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -47,6 +48,8 @@ def hold(cache: Cache, name: str, wait: float = 0.0) -> Iterator[None]:
             os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": int(time.time())}).encode(), 0)
         yield
     finally:
+        if os.getpid() == owner:  # closing is not enough where a forked child (a loader's worker) has the descriptor too
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)
 
 

@@ -278,6 +278,29 @@ def test_the_lock_of_a_killed_holder_is_free(known):
     assert not is_held(known.cache, "cpu")
 
 
+def test_a_lock_that_is_given_back_is_free_though_a_forked_child_lives_on(known):
+    release, begin = os.pipe()
+    with hold(known.cache, "cpu"):
+        child = os.fork()
+        if child == 0:  # such as a loader's worker that is kept: it has the lock's descriptor too
+            os.close(begin)
+            os.read(release, 1)
+            os._exit(0)
+    try:
+        assert not is_held(known.cache, "cpu")
+    finally:
+        os.close(begin)
+        os.waitpid(child, 0)
+        os.close(release)
+
+
+def test_a_forked_child_does_not_give_back_its_parents_lock(known):
+    held = hold(known.cache, "cpu")
+    with held:
+        assert in_child(lambda: held.__exit__(None, None, None)) == 0
+        assert is_held(known.cache, "cpu")
+
+
 def test_readers_polling_while_a_run_is_written_never_fail(known):
     known.N, known.E = 2000, 30
     problems, seen, stop = [], [], threading.Event()
