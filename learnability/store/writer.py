@@ -90,6 +90,7 @@ class RunWriter:
                 _same_rows(folder, sample_ids_N, labels_N, trained_N)
                 _refuse_beyond(folder, cut_at, head.looks)
                 head = _rewound(folder, head, stored, environment, restart, cut_at)
+                _sweep_checkpoints(folder, head)
                 if config.epochs is None:
                     head = dataclasses.replace(head, epochs=head.looks)
             yield cls(cache, config, folder, head, stored)
@@ -267,6 +268,15 @@ def _rewound(folder: Path, head: Head, stored: dict, now: dict, restart: bool, c
         if lines.exists():
             _cut(lines, sum(len(line) + 1 for line in lines.read_bytes().split(b"\n")[:looks]))
     return head
+
+
+def _sweep_checkpoints(folder: Path, head: Head) -> None:
+    """Removes those that HEAD does not name: killed between the two, a commit leaves its new one or the old one behind."""
+    named = head.checkpoint["file"] if head.checkpoint else None
+    with disk_errors(folder):
+        for file in folder.glob("checkpoint-*.safetensors"):
+            if file.name != named:
+                file.unlink(missing_ok=True)
 
 
 def _cut(path: Path, size: int) -> None:

@@ -301,6 +301,17 @@ def test_a_forked_child_does_not_give_back_its_parents_lock(known):
         assert is_held(known.cache, "cpu")
 
 
+def test_checkpoints_that_a_kill_left_behind_are_swept_at_the_next_start(known):
+    known.train(until=2)
+    for epoch in (1, 7):  # killed before the old one went; killed before HEAD named the new one
+        (known.folder / f"checkpoint-{epoch}.safetensors").write_bytes(b"left")
+    with known.open() as writer:
+        assert writer.load_checkpoint() is not None
+    assert [path.name for path in known.folder.glob("checkpoint-*")] == ["checkpoint-2.safetensors"]
+    known.train()
+    same(known, known.E)
+
+
 def test_readers_polling_while_a_run_is_written_never_fail(known):
     known.N, known.E = 2000, 30
     problems, seen, stop = [], [], threading.Event()
