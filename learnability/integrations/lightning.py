@@ -53,6 +53,7 @@ class RecordSamples(Callback):
         self.given, self.unpack, self.layer = {"data": data, "name": name, **recorder}, unpack, layer
         self.recorder: Recorder | None = None
         self._state: dict | None = None
+        self._epoch: int | None = None  # of the trainer, that the look at work belongs to
         self._outputs: list = []
         self._hook = None
 
@@ -61,6 +62,7 @@ class RecordSamples(Callback):
         self.recorder = Recorder(**{"looks": most if most and most > 0 else None, **self.given})
         if self._state is not None:
             self.recorder.load_state_dict(self._state)
+            self._epoch = self._state.get("epoch") if self._state["noted"].shape[1] else None
         layer = pl_module.get_submodule(self.layer) if self.layer else pl_module
         self._hook = layer.register_forward_hook(self._seen)
 
@@ -70,9 +72,12 @@ class RecordSamples(Callback):
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx) -> None:
         self._outputs.clear()
+        if self._epoch is not None and trainer.current_epoch > self._epoch:
+            self._end_look()  # from a checkpoint of an epoch's last step, whose end Lightning does not tell again
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
         ids, labels = self.unpack(batch)
+        self._epoch = trainer.current_epoch
         self.recorder.update(ids, self._logits(outputs), labels)
         self._outputs.clear()
 
@@ -88,6 +93,10 @@ class RecordSamples(Callback):
         return getattr(output, "logits", output)
 
     def on_train_epoch_end(self, trainer, pl_module) -> None:
+        self._end_look()
+
+    def _end_look(self) -> None:
+        self._epoch = None
         self.recorder.end_look()
 
     def on_train_end(self, trainer, pl_module) -> None:
@@ -107,7 +116,7 @@ class RecordSamples(Callback):
         self._outputs.clear()
 
     def state_dict(self) -> dict:
-        return {} if self.recorder is None else self.recorder.state_dict()
+        return {} if self.recorder is None else {**self.recorder.state_dict(), "epoch": self._epoch}
 
     def load_state_dict(self, state_dict: dict) -> None:
         self._state = state_dict or None

@@ -46,7 +46,7 @@ class RecordSamples(TrainerCallback):
         whole = args.max_steps <= 0 and float(args.num_train_epochs).is_integer()
         self.recorder = Recorder(**{"looks": int(args.num_train_epochs) if whole else None, **self.given})
         if state.global_step:
-            self._go_on(Path(args.output_dir) / f"checkpoint-{state.global_step}" / FILE)
+            self._go_on(Path(args.output_dir) / f"checkpoint-{state.global_step}" / FILE, whole=float(state.epoch or 0.5).is_integer())
         self._hooks = [
             model.register_forward_pre_hook(self._before, with_kwargs=True),
             model.register_forward_hook(self._after, with_kwargs=True),
@@ -78,7 +78,8 @@ class RecordSamples(TrainerCallback):
             path = Path(args.output_dir) / f"checkpoint-{state.global_step}" / FILE
             safetensors.numpy.save_file(noted, path, {"run": told["run"] or ""})
 
-    def _go_on(self, path: Path) -> None:
+    def _go_on(self, path: Path, whole: bool) -> None:
+        """Goes on from a checkpoint; one made at the last step of an epoch comes before that epoch's end, which nobody tells again."""
         if not path.is_file():
             raise InputError(
                 f"{path} is missing, so the recording cannot go on from this checkpoint: expected one that was saved with this callback. "
@@ -88,6 +89,8 @@ class RecordSamples(TrainerCallback):
         found, header = safetensors.numpy.load(data), safetensors.safe_open(str(path), "numpy").metadata()
         told = {"run": header["run"] or None, "looks": int(found["looks"]), "noted": torch.from_numpy(found["noted"])}
         self.recorder.load_state_dict({"format": FORMAT, **told})
+        if whole and found["noted"].shape[1]:
+            self.recorder.end_look()
 
     def on_train_end(self, args, state, control, **kwargs) -> None:
         for hook in self._hooks:

@@ -11,7 +11,7 @@ import learnability
 from learnability.errors import InputError
 from learnability.recording import SIGNALS
 from learnability.store.datasets import open_dataset
-from learnability.store.runs import load_recording, load_runs
+from learnability.store.runs import load_looks, load_recording, load_runs
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -30,9 +30,9 @@ def batches(cache, count: int = 200) -> DataLoader:
     return DataLoader(Subset(learnability.with_ids(pairs), range(count)), batch_size=50, shuffle=True)
 
 
-def train(cache, callback, tmp_path, module=None, epochs: int = 2, resume=None, **trainer):
+def train(cache, callback, tmp_path, module=None, epochs: int = 2, resume=None, callbacks=(), **trainer):
     quiet = {"enable_progress_bar": False, "enable_model_summary": False, "logger": False, "accelerator": "cpu"}
-    own = lightning.Trainer(max_epochs=epochs, default_root_dir=tmp_path, callbacks=[callback], **quiet | trainer)
+    own = lightning.Trainer(max_epochs=epochs, default_root_dir=tmp_path, callbacks=[callback, *callbacks], **quiet | trainer)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Lightning on workers and on loggers
         own.fit(module or modules.Classifier(), batches(cache), ckpt_path=resume)
@@ -64,6 +64,22 @@ def test_it_goes_on_from_lightnings_own_checkpoint(digits, tmp_path):
     assert (after.state, after.looks) == ("done", 3)
     for name in SIGNALS:
         assert np.array_equal(found.signals[name][:, :2], kept.signals[name], equal_nan=True)
+
+
+def test_a_checkpoint_of_an_epochs_last_step_keeps_its_look_apart_from_the_next(digits, tmp_path):
+    every = lightning.callbacks.ModelCheckpoint(dirpath=tmp_path / "steps", every_n_train_steps=4, save_top_k=-1)
+    train(digits, RecordSamples("digits", "tiny", looks=2, cache=digits), tmp_path, epochs=1, callbacks=[every])
+    (checkpoint,) = (tmp_path / "steps").glob("*.ckpt")
+    (before,) = load_runs(digits, "digits")
+    kept = load_recording(digits, "digits", before.id)
+    assert (before.state, before.looks) == ("stopped", 1)
+    train(digits, RecordSamples("digits", "tiny", looks=2, cache=digits), tmp_path, epochs=2, resume=checkpoint)
+    (after,) = load_runs(digits, "digits")
+    found = load_recording(digits, "digits", after.id, verify=True)
+    assert (after.state, after.looks) == ("done", 2)
+    assert [look["duplicates"] for look in load_looks(digits, "digits", after.id)] == [0, 0]
+    for name in SIGNALS:
+        assert np.array_equal(found.signals[name][:, :1], kept.signals[name], equal_nan=True)
 
 
 def test_logits_may_be_a_submodules_or_what_the_step_returns_and_else_it_says_so(digits, tmp_path):

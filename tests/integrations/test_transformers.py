@@ -75,6 +75,34 @@ def stopping_after(epochs: int):
     return StopAfter()
 
 
+def test_a_checkpoint_of_an_epochs_last_step_keeps_its_look_apart_from_the_next(tmp_path):
+    steps, saved = 6, {"epochs": 2, "save_strategy": "steps", "save_steps": 6}
+    whole, cut = Cache(tmp_path / "whole"), Cache(tmp_path / "cut")
+    trainer(tmp_path / "a", recorder(whole), **saved).train()
+    first = trainer(tmp_path / "b", recorder(cut), **saved)
+    first.add_callback(killed_at(steps + 1))
+    with pytest.raises(KilledError):
+        first.train()
+    trainer(tmp_path / "b", recorder(cut), **saved).train(resume_from_checkpoint=True)
+    (run,), (other,) = load_runs(cut, "reviews"), load_runs(whole, "reviews")
+    assert (run.state, run.looks) == ("done", 2)
+    found, expected = (load_recording(cache, "reviews", one.id) for cache, one in ((cut, run), (whole, other)))
+    assert all(np.array_equal(found.signals[name], expected.signals[name]) for name in SIGNALS)
+
+
+class KilledError(Exception):
+    """In place of a kill."""
+
+
+def killed_at(step: int):
+    class KilledAt(transformers.TrainerCallback):
+        def on_step_begin(self, args, state, control, **kwargs):
+            if state.global_step == step:
+                raise KilledError
+
+    return KilledAt()
+
+
 def test_what_cannot_be_recorded_is_refused_at_the_start(tmp_path):
     with pytest.raises(InputError, match="remove_unused_columns=False"):
         trainer(tmp_path, recorder(Cache(tmp_path / "cache")), remove_unused_columns=True).train()
