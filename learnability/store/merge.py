@@ -1,11 +1,13 @@
 """Collecting the runs of another cache: folders are copied whole or not at all, and nothing here is overwritten."""
 
+import contextlib
 import dataclasses
+import os
 import shutil
 from pathlib import Path
 
 from learnability.errors import InputError, LearnabilityError
-from learnability.store.files import LEFTOVER, new_folder
+from learnability.store.files import LEFTOVER, new_folder, read_file, read_table, write_file, write_new_file
 from learnability.store.health import run_problems
 from learnability.store.locks import hold, is_held, run_lock
 from learnability.store.paths import Cache
@@ -30,7 +32,7 @@ def merge(cache: Cache, other: Cache, names: list[str] | None = None) -> list[Me
     taken   was not here
     grown   had fewer looks here, the same ones: replaced by the longer recording
     there   is here already, with as many looks or more
-    left    has no look yet or is at work there, is damaged, or its recording differs from the one here
+    left    has no look yet or is at work there, is damaged, or its recording or its label version differs from the one here
 
     Data set versions that a run needs and that are not here are copied with it. InputError if `other` is no cache,
     Locked if a run is at work here.
@@ -40,7 +42,11 @@ def merge(cache: Cache, other: Cache, names: list[str] | None = None) -> list[Me
     found = other.run_data_names() if names is None else names
     if not (other.root / "runs").is_dir():
         raise InputError(f"{other.root} holds no runs: expected a cache folder, with runs/<data set>/<run> in it.")
-    return [_merged(cache, other, data, run_id) for data in found for run_id in other.run_ids(data)]
+    new = [data for data in found if not (cache.dataset_home(data) / "current").is_file()]
+    merged = [_merged(cache, other, data, run_id) for data in found for run_id in other.run_ids(data)]
+    for data in new:
+        _take_current(cache, other, data)
+    return merged
 
 
 def _merged(cache: Cache, other: Cache, data: str, run_id: str) -> Merged:
@@ -49,7 +55,9 @@ def _merged(cache: Cache, other: Cache, data: str, run_id: str) -> Merged:
         return Merged(data, run_id, "left", theirs.problem or "it has no look yet")
     if is_held(other, run_lock(data, run_id)):
         return Merged(data, run_id, "left", "it is at work there")
+    folder, aside = cache.run_folder(data, run_id), cache.runs_folder(data) / f"{LEFTOVER}{run_id}-replaced"
     with hold(cache, run_lock(data, run_id)):
+        _put_back(aside, folder)
         ours = load_run(cache, data, run_id) if run_id in cache.run_ids(data) else None
         if ours is not None and ours.problem:
             return Merged(data, run_id, "left", f"it is damaged here ({ours.problem}) Delete it here first.")
@@ -59,20 +67,42 @@ def _merged(cache: Cache, other: Cache, data: str, run_id: str) -> Merged:
             return Merged(data, run_id, "there")
         if problem := next(run_problems(other, data, run_id), None):
             return Merged(data, run_id, "left", problem)
+        if not _same_labels(cache, other, data, theirs):
+            return Merged(data, run_id, "left", f"label version {theirs.config.labels} holds other labels here than there")
         _copy_dataset(cache, other, data, theirs)
-        folder, aside = cache.run_folder(data, run_id), cache.runs_folder(data) / f"{LEFTOVER}{run_id}-replaced"
-        if ours is not None:
-            shutil.rmtree(aside, ignore_errors=True)
-            folder.rename(aside)
         try:
             with new_folder(folder) as filled:
-                _copy(other.run_folder(data, run_id), filled, LEFT)
+                _copy_run(other, data, run_id, filled)
+                if ours is not None:  # not before the longer one is here: a kill or a full disk must not cost ours
+                    shutil.rmtree(aside, ignore_errors=True)
+                    os.utime(folder)  # young, for whoever sweeps old leftovers
+                    folder.rename(aside)
+        except _AtWork:
+            return Merged(data, run_id, "left", "it is at work there")
         except BaseException:
-            if ours is not None:
-                aside.rename(folder)
+            _put_back(aside, folder)
             raise
         shutil.rmtree(aside, ignore_errors=True)
     return Merged(data, run_id, "grown" if ours is not None and ours.looks else "taken")
+
+
+class _AtWork(Exception):
+    """Somebody began to write a run while it was copied."""
+
+
+def _copy_run(other: Cache, data: str, run_id: str, filled: Path) -> None:
+    """A whole copy; whoever writes a run has its lock or has replaced its HEAD."""
+    source = other.run_folder(data, run_id)
+    head = read_file(source / "HEAD.json")
+    _copy(source, filled, LEFT)
+    if is_held(other, run_lock(data, run_id)) or read_file(source / "HEAD.json") != head:
+        raise _AtWork
+
+
+def _put_back(aside: Path, folder: Path) -> None:
+    """The run that was to be replaced, where nothing came into its place: also after a kill."""
+    if aside.is_dir() and not folder.exists():
+        aside.rename(folder)
 
 
 def _begin_alike(one: Run, other: Run) -> bool:
@@ -81,6 +111,12 @@ def _begin_alike(one: Run, other: Run) -> bool:
     return one.head.crc.keys() == other.head.crc.keys() and all(
         crc[:looks] == other.head.crc[name][:looks] for name, crc in one.head.crc.items()
     )
+
+
+def _same_labels(cache: Cache, other: Cache, data: str, run: Run) -> bool:
+    """Whether a run's label version says here what it says there, as far as both have one: two reviews count their own."""
+    mine, its = (one.dataset_home(data) / run.config.fingerprint[:8] / "labels" / f"{run.config.labels}.parquet" for one in (cache, other))
+    return not (mine.is_file() and its.is_file()) or read_table(mine).equals(read_table(its), check_metadata=True)
 
 
 def _copy_dataset(cache: Cache, other: Cache, data: str, run: Run) -> None:
@@ -95,13 +131,22 @@ def _copy_dataset(cache: Cache, other: Cache, data: str, run: Run) -> None:
         with new_folder(home / fingerprint8) as filled:
             _copy(source, filled)
         if not (home / "current").is_file():
-            shutil.copyfile(other.dataset_home(data) / "current", home / "current")
+            write_file(home / "current", f"{fingerprint8}\n".encode())
         return
     labels = f"{run.config.labels}.parquet"
     target = home / fingerprint8 / "labels" / labels
     source = other.dataset_home(data) / fingerprint8 / "labels" / labels
     if source.is_file() and not target.exists():
-        shutil.copyfile(source, target)
+        with contextlib.suppress(FileExistsError):
+            write_new_file(target, read_file(source))
+
+
+def _take_current(cache: Cache, other: Cache, data: str) -> None:
+    """Lets the newest version there be the newest here, if it came along with a run."""
+    with contextlib.suppress(LearnabilityError):
+        newest = other.current(data)
+        if (cache.dataset_home(data) / newest / "dataset.json").is_file():
+            write_file(cache.dataset_home(data) / "current", f"{newest}\n".encode())
 
 
 def _copy(source: Path, target: Path, left: tuple[str, ...] = ()) -> None:
