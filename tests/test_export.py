@@ -155,6 +155,12 @@ def test_cells_that_a_spreadsheet_would_run_get_an_apostrophe_and_parquet_is_exa
         export.table_file(table, "xlsx")
 
 
+@pytest.mark.parametrize("kind", [pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())])
+def test_every_kind_of_text_gets_its_apostrophe(kind):
+    table = pa.table({"name": pa.array(["=1", None, "x"]).cast(kind)})
+    assert export.table_file(table, "csv") == export.table_file(pa.table({"name": ["=1", None, "x"]}), "csv")
+
+
 # scores
 
 
@@ -165,6 +171,8 @@ def test_scores_come_with_the_sources_own_columns(cache, tmp_path, capsys):
         "label": ["a", "b"] * 6,
         "SKU": [f"=sku-{i}" for i in range(12)],
         "weight": range(12),
+        "shop": pa.array(["=shop"] * 12, pa.large_string()),  # as some writers keep text
+        "age": pa.array(range(12), pa.duration("s")),
     }
     pq.write_table(pa.table(columns), source)
     prepare(cache, str(source), name="own", workers=1)
@@ -182,7 +190,8 @@ def test_scores_come_with_the_sources_own_columns(cache, tmp_path, capsys):
     assert [row["SKU"] for row in rows] == columns["SKU"][3:] and [row["label"] for row in rows] == columns["label"][3:]
     assert [row["learnability resnet20-s0"] for row in rows] == [float(row["label"] == "a") for row in rows]
     assert "resnet20-s0" in shell(capsys, "scores", "--data", "own", "--metric", "aum", "--out", tmp_path / "s.csv")["columns"]
-    assert '"\'=sku-3"' in (tmp_path / "s.csv").read_text()
+    written = (tmp_path / "s.csv").read_text()
+    assert '"\'=sku-3"' in written and written.count('"\'=shop"') == 9
 
 
 # folders

@@ -19,7 +19,7 @@ def table_file(table: pa.Table, kind: str, metadata: dict[str, str] | None = Non
         return table_bytes(table, metadata)
     if kind == "csv":
         sink = pa.BufferOutputStream()
-        pyarrow.csv.write_csv(safe_cells(_without_lists(table)), sink)
+        pyarrow.csv.write_csv(safe_cells(_as_text(_without_lists(table))), sink)
         return sink.getvalue().to_pybytes()
     raise InputError(f"file type {kind!r}: expected {' or '.join(FORMATS)}.")
 
@@ -31,6 +31,17 @@ def safe_cells(table: pa.Table) -> pa.Table:
             risky = pc.match_substring_regex(column, r"^[=+\-@\t\r]")
             table = table.set_column(i, table.column_names[i], pc.if_else(risky, pc.binary_join_element_wise("'", column, ""), column))
     return table.rename_columns([f"'{name}" if name.startswith(_RISKY) else name for name in table.column_names])
+
+
+def _as_text(table: pa.Table) -> pa.Table:
+    """Every kind of text as the one that CSV and `safe_cells` know: sources bring others, such as large_string."""
+    for i, column in enumerate(table.columns):
+        kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+        if kind != pa.string() and (pa.types.is_large_string(kind) or pa.types.is_string_view(kind) or pa.types.is_duration(kind)):
+            kind = pa.string()
+        if kind != column.type:
+            table = table.set_column(i, table.column_names[i], column.cast(kind))
+    return table
 
 
 def _without_lists(table: pa.Table) -> pa.Table:
