@@ -9,7 +9,7 @@ from learnability.jobs.processes import TOKEN, Process
 from learnability.store.files import read_json
 from learnability.store.locks import is_held, lock_file, run_lock
 from learnability.store.paths import Cache
-from learnability.store.runs import read_head
+from learnability.store.runs import load_config, read_head
 
 
 def found(cache: Cache) -> list[dict]:
@@ -35,6 +35,8 @@ def _modified(path: Path) -> float | None:
 
 def _job(cache: Cache, folder: Path) -> dict | None:
     data, run_id = folder.parent.name, folder.name
+    if _of_others(cache, data, run_id):
+        return None
     fields = {"kind": "run", "data": data, "name": run_id, "lane": device_of(folder)}
     if is_held(cache, run_lock(data, run_id)):
         token, process = trainer_of(cache, data, run_id)
@@ -47,6 +49,14 @@ def _job(cache: Cache, folder: Path) -> dict | None:
     if _printed_something(folder / "log.txt"):
         return {**fields, "state": "ended", "note": "ended before its first look; the log says more"}
     return fields
+
+
+def _of_others(cache: Cache, data: str, run_id: str) -> bool:
+    """Whether its owner's loop records a run, or it was read from files: nothing here may train it."""
+    try:
+        return load_config(cache, data, run_id).origin is not None
+    except LearnabilityError:
+        return False
 
 
 def trainer_of(cache: Cache, data: str, run_id: str) -> tuple[str | None, Process | None]:

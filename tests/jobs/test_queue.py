@@ -1,5 +1,6 @@
 """The queue's file: order, damage, loss, a full or foreign one; and the summary of a hundred runs."""
 
+import dataclasses
 import os
 import sqlite3
 import sys
@@ -157,6 +158,13 @@ def test_the_queue_is_made_anew_from_the_run_folders(queued, monkeypatch):
     assert jobs.status(place.cache).queued == 2
     place.cache.queue.write_bytes(b"")
     assert len(queue.read(place.cache, queue.jobs)) == 3
+
+
+def test_a_run_of_its_owners_loop_is_in_no_queue_that_is_made_anew(queued):
+    place, runs = queued
+    create_run(place.cache, dataclasses.replace(place.config(seed=9), origin="recorder"))  # killed before its first HEAD
+    place.cache.queue.unlink()
+    assert [job.name for job in queue.read(place.cache, queue.jobs)] == runs
 
 
 @pytest.mark.parametrize("offset", [0, 20, 100, 4096, 5000, 9000])
