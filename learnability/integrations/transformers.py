@@ -43,6 +43,7 @@ class RecordSamples(TrainerCallback):
             raise InputError(f"remove_unused_columns is on and drops {SAMPLE_ID}: give TrainingArguments(remove_unused_columns=False).")
         if args.n_gpu > 1:
             raise InputError(f"{args.n_gpu} GPUs in one process: expected one process a GPU. Start it with torchrun.")
+        self._unhook()  # of a training that was interrupted: Trainer tells nobody of that
         whole = args.max_steps <= 0 and float(args.num_train_epochs).is_integer()
         self.recorder = Recorder(**{"looks": int(args.num_train_epochs) if whole else None, **self.given})
         if state.global_step:
@@ -93,7 +94,10 @@ class RecordSamples(TrainerCallback):
             self.recorder.end_look()
 
     def on_train_end(self, args, state, control, **kwargs) -> None:
+        self._unhook()
+        self.recorder.close()
+
+    def _unhook(self) -> None:
         for hook in self._hooks:
             hook.remove()
         self._hooks = []
-        self.recorder.close()

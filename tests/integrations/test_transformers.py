@@ -9,7 +9,7 @@ from learnability.errors import InputError
 from learnability.recording import SIGNALS
 from learnability.store.datasets import open_dataset
 from learnability.store.paths import Cache
-from learnability.store.runs import load_recording, load_runs
+from learnability.store.runs import load_looks, load_recording, load_runs
 from tests.integrations.sentences import CLASSES, Sentences, sentences, tiny_bert
 
 
@@ -88,6 +88,21 @@ def test_a_checkpoint_of_an_epochs_last_step_keeps_its_look_apart_from_the_next(
     assert (run.state, run.looks) == ("done", 2)
     found, expected = (load_recording(cache, "reviews", one.id) for cache, one in ((cut, run), (whole, other)))
     assert all(np.array_equal(found.signals[name], expected.signals[name]) for name in SIGNALS)
+
+
+def test_the_same_trainer_may_go_on_after_an_interrupt(tmp_path):
+    cache = Cache(tmp_path / "cache")
+    own = trainer(tmp_path, recorder(cache), epochs=2)
+    interrupt = killed_at(7)
+    own.add_callback(interrupt)
+    with pytest.raises(KilledError):
+        own.train()
+    own.remove_callback(interrupt)
+    own.train(resume_from_checkpoint=True)
+    (run,) = load_runs(cache, "reviews")
+    assert (run.state, run.looks) == ("done", 2)
+    assert [look["duplicates"] for look in load_looks(cache, "reviews", run.id)] == [0, 0]
+    assert not own.model._forward_hooks and not own.model._forward_pre_hooks
 
 
 class KilledError(Exception):
