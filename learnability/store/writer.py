@@ -33,7 +33,7 @@ from learnability.store.files import (
 from learnability.store.locks import hold, run_lock
 from learnability.store.paths import Cache
 from learnability.store.runs import Head, check_format, create_run, load_config, read_head, signal_file, write_head
-from learnability.store.scores import write_scores
+from learnability.store.scores import scored_looks, write_scores
 
 # A resume on another of these is allowed, but not bit-exact; on other architecture code it is refused.
 EXACT = ("torch", "device", "device_name", "cpu", "threads", "layout", "precision", "architecture_package")
@@ -91,6 +91,8 @@ class RunWriter:
                 _refuse_beyond(folder, cut_at, head.looks)
                 head = _rewound(folder, head, stored, environment, restart, cut_at)
                 _sweep_checkpoints(folder, head)
+                if not _repeats(head, stored) and scored_looks(cache, config.data, config.run_id) > head.looks:
+                    (folder / "scores.parquet").unlink(missing_ok=True)  # of looks that are recorded anew, perhaps differently
                 if config.epochs is None:
                     head = dataclasses.replace(head, epochs=head.looks)
             yield cls(cache, config, folder, head, stored)
@@ -181,7 +183,7 @@ class RunWriter:
         """The signal's checksums with n new ones; looks that a resume dropped must come out the same."""
         known = self.head.crc[signal]
         for look, crc in enumerate(crc_n, first):
-            if look < len(known) and known[look] != crc and self.head.exact and self.environment.get("deterministic", True):
+            if look < len(known) and known[look] != crc and _repeats(self.head, self.environment):
                 raise NotReproduced(
                     f"look {look} of {self.config.run_id}: {signal} differs from what was recorded before the resume, on the same "
                     "machine, versions and threads. Something changed that should not have; compare environment.json."
@@ -268,6 +270,11 @@ def _rewound(folder: Path, head: Head, stored: dict, now: dict, restart: bool, c
         if lines.exists():
             _cut(lines, sum(len(line) + 1 for line in lines.read_bytes().split(b"\n")[:looks]))
     return head
+
+
+def _repeats(head: Head, environment: dict) -> bool:
+    """Whether looks that a resume dropped must come out the same."""
+    return head.exact and environment.get("deterministic", True)
 
 
 def _sweep_checkpoints(folder: Path, head: Head) -> None:

@@ -16,7 +16,7 @@ from learnability.recording import SIGNALS
 from learnability.store.files import LEFTOVER
 from learnability.store.locks import hold, is_held, run_lock
 from learnability.store.runs import create_run, load_looks, load_recording, load_run, load_runs, load_trajectory, read_head, signal_file
-from learnability.store.scores import load_run_scores
+from learnability.store.scores import load_run_scores, scored_looks
 from tests.store.conftest import ENVIRONMENT, Faults, Known, die, in_child
 
 
@@ -310,6 +310,20 @@ def test_checkpoints_that_a_kill_left_behind_are_swept_at_the_next_start(known):
     assert [path.name for path in known.folder.glob("checkpoint-*")] == ["checkpoint-2.safetensors"]
     known.train()
     same(known, known.E)
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_scores_of_looks_that_may_come_out_differently_do_not_outlive_them(known, deterministic):
+    environment = {"deterministic": deterministic}
+    with known.open(environment=environment) as writer:
+        for look in range(4):
+            known.commit(writer, look, checkpoint=look == 1)
+        writer.write_scores()
+    with known.open(environment=environment) as writer:
+        assert writer.head.looks == 2 and scored_looks(known.cache, "toy", known.config.run_id) == (4 if deterministic else 0)
+        writer.write_scores()
+    with known.open(environment=environment):
+        assert scored_looks(known.cache, "toy", known.config.run_id) == 2, "made of what is kept"
 
 
 def test_readers_polling_while_a_run_is_written_never_fail(known):
