@@ -13,7 +13,7 @@ from learnability.__main__ import main
 from learnability.errors import InputError
 from learnability.store.datasets import open_dataset
 from learnability.store.runs import load_runs
-from learnability.store.scores import load_scores
+from learnability.store.scores import ScoreTable, load_scores
 from tests.ui import made_cache
 
 
@@ -97,3 +97,14 @@ def test_without_held_out_probabilities_cleanlab_gets_the_command_that_makes_the
     arguments = ["export", "cleanlab", "--data", "digits", "--out", str(tmp_path / "out"), "--cache", str(scored.root)]
     assert main(arguments) == 2
     assert "--folds 5" in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+def test_runs_whose_names_differ_in_a_hyphen_alone_keep_a_column_each():
+    columns = {"my-net-s0": np.array([0.0, 1.0]), "my_net-s0": np.array([2.0, 3.0])}
+    ids_N = np.array([0, 2])
+    table = ScoreTable(
+        metric="aum", recipe="all", sample_ids_N=ids_N, keys_N=np.array(["a", "c"], object), labels_N=ids_N, columns=columns, runs={}
+    )
+    found = export.score_columns({"aum": table}, 3)
+    assert list(found) == ["aum_my_net_s0", "aum_my_net_s0_"]
+    assert [score[2] for score in found.values()] == [1, 3]

@@ -29,7 +29,10 @@ def score_columns(found: Mapping[str, ScoreTable], rows: int) -> dict[str, np.nd
         for run, score_N in table.columns.items():
             score = np.full(rows, np.nan, np.float32)
             score[table.sample_ids_N] = score_N
-            columns[re.sub(r"[^A-Za-z0-9_]", "_", f"{metric}_{run}")] = score
+            name = re.sub(r"[^A-Za-z0-9_]", "_", f"{metric}_{run}")
+            while name in columns:  # two runs whose names differ in such characters alone
+                name += "_"
+            columns[name] = score
     return columns
 
 
