@@ -99,7 +99,7 @@ def train_together(
             told = progress(config) if progress else None
             try:
                 begins[number] = stack.enter_context(_ready(config, cache, device, threads, told, *more, share=share))
-            except LearnabilityError as error:
+            except (LearnabilityError, RuntimeError) as error:
                 outcomes[number] = error
 
         def side(number: int) -> Head:
@@ -143,6 +143,8 @@ def _ready(
     share: int = 1,
 ) -> Iterator:
     """A run that is open and on the device, which `share` of them have: the function that trains it, once."""
+    if threads is not None and threads < 1:
+        raise ConfigError(f"threads {threads}: expected at least 1.")
     where = ranks.device(device)
     material = ranks.after_first(lambda: gathered(cache, config))
     stored = ranks.told(lambda: _stored_environment(cache, config))
@@ -154,12 +156,13 @@ def _ready(
         torch.cuda.set_device(where)  # what asks for the current stream means this device's
     with devices.numerics(threads, config.deterministic), stop_on_signals(stop) as asked:
         given = (material, where, asked, policy, progress, eager)
-        if config.start is not None:
-            session = HeadSession(config, cache, *given, pictures, own_of(cache, own_architectures))
-        else:
-            session = ranks.after_first(lambda: _on_images(config, own_of(cache, own_architectures), ranks, *given))
-            session.side_by_side = share
-        environment = session.settle(stored, threads, cache.probes)
+        with _ending(None, config, where):
+            if config.start is not None:
+                session = HeadSession(config, cache, *given, pictures, own_of(cache, own_architectures))
+            else:
+                session = ranks.after_first(lambda: _on_images(config, own_of(cache, own_architectures), ranks, *given))
+                session.side_by_side = share
+            environment = session.settle(stored, threads, cache.probes)
         with _opened(cache, config, material, environment, restart, ranks) as writer:
             with _ending(writer, config, where), ranks.noticing():
                 session.begin(writer)
@@ -265,14 +268,15 @@ def _stored_environment(cache: Cache, config: RunConfig) -> dict:
 
 
 @contextlib.contextmanager
-def _ending(writer: RunWriter, config: RunConfig, device: torch.device) -> Iterator[None]:
-    """Whatever ends a run early stands in HEAD.json, in words."""
+def _ending(writer: RunWriter | None, config: RunConfig, device: torch.device) -> Iterator[None]:
+    """Whatever ends a run early stands in HEAD.json, in words, once there is a writer; out of memory is OutOfMemory from the start."""
     try:
         yield
     except BaseException as error:
         state = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
         with contextlib.suppress(StoreError):
-            writer.finish(state, _reason(error, config, device))
+            if writer is not None:
+                writer.finish(state, _reason(error, config, device))
         if devices.out_of_memory(error):
             raise OutOfMemory(_reason(error, config, device)) from error
         raise

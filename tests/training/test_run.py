@@ -374,3 +374,33 @@ def test_of_runs_side_by_side_one_fails_one_is_stopped_and_the_others_end(toy):
     assert load_run(toy.cache, toy.name, fails.run_id).head.state == "failed" and 0 < outcomes[1].looks < 40
     again = train_together([stopped], toy.cache, "cpu", threads=1, policy=OFTEN, own_architectures=OWN)
     assert again[0].state == "done" and recorded(toy, stopped).loss_NE.shape[1] == 40
+
+
+def test_of_runs_side_by_side_those_that_cannot_begin_leave_the_others_at_work(toy, monkeypatch):
+    ends, full, broken = (toy.config(seed=seed, epochs=1) for seed in range(3))
+    settle, begin = session.Session.settle, session.Session.begin
+
+    def settled(self, *given):
+        if self.config == full:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        return settle(self, *given)
+
+    def begun(self, writer):
+        if self.config == broken:
+            raise RuntimeError("capture failed")
+        begin(self, writer)
+
+    monkeypatch.setattr(session.Session, "settle", settled)
+    monkeypatch.setattr(session.Session, "begin", begun)
+    outcomes = train_together([ends, full, broken], toy.cache, "cpu", threads=1, policy=OFTEN, own_architectures=OWN)
+    assert outcomes[0].state == "done" and isinstance(outcomes[1], OutOfMemory) and str(outcomes[2]) == "capture failed"
+    assert load_run(toy.cache, toy.name, broken.run_id).head.reason == "RuntimeError: capture failed"
+    with pytest.raises(OutOfMemory, match="out of memory at batch size 16.*--batch-size 8"):
+        train(full, toy.cache, "cpu", threads=1, own_architectures=OWN)
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_no_threads_are_refused(toy, threads):
+    with pytest.raises(ConfigError, match=f"threads {threads}: expected at least 1"):
+        train(toy.config(), toy.cache, "cpu", threads=threads, own_architectures=OWN)
+    assert not toy.cache.run_ids(toy.name)
