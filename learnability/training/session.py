@@ -14,7 +14,7 @@ from torch import nn
 
 from learnability.config import RunConfig
 from learnability.curriculum import PURPOSES, words
-from learnability.errors import ConfigError
+from learnability.errors import ConfigError, LearnabilityError, TrainingError
 from learnability.store.runs import Head
 from learnability.store.writer import RunWriter
 from learnability.training import architectures, devices
@@ -154,6 +154,11 @@ class Session:
         except (Dropped, KeyboardInterrupt):
             commits.flush()
             return self._ended(writer, pace, "stopped", "asked to stop")
+        except (TrainingError, RuntimeError):
+            with contextlib.suppress(LearnabilityError, RuntimeError):  # the error at hand is the one to tell
+                commits.settle()
+                commits.flush()
+            raise
         return self._ended(writer, pace, "done")
 
     def _gather(self, writer: RunWriter, pace: Pace) -> None:

@@ -168,6 +168,15 @@ def test_nan_ends_the_run_with_the_epoch_and_that_look_is_not_committed(toy):
     assert np.isfinite(recorded(toy, config).loss_NE).all()
 
 
+def test_epochs_that_ended_before_an_error_are_kept_however_seldom_is_committed(toy):
+    config = toy.config(arch="failing", epochs=5)
+    with pytest.raises(NonFinite, match="epoch 2, first of them"):
+        train(config, toy.cache, "cpu", threads=1, policy=SELDOM, own_architectures=OWN)
+    head = load_run(toy.cache, toy.name, config.run_id).head
+    assert (head.state, head.looks, head.checkpoint["epoch"]) == ("failed", 2, 2) and "epoch 2" in head.reason
+    assert load_run_scores(toy.cache, toy.name, config.run_id)[1] == 2 and np.isfinite(recorded(toy, config).loss_NE).all()
+
+
 @pytest.mark.parametrize(
     "error",
     [
