@@ -55,6 +55,9 @@ class HeadSession(Session):
         origin = Origin(f"{config.arch} on {config.start}", builder, lambda *_: network, ours=True)
         super().__init__(config, material, device, stop, policy, progress, eager, network=network, origin=origin)
 
+    def _eval_batch(self, _height: int, _width: int) -> int:
+        return super()._eval_batch(32, 32)  # a row of features needs less than such an image
+
     @property
     def may_capture(self) -> bool:
         return False

@@ -36,7 +36,7 @@ from learnability.training.trial import Traits
 from learnability.training.ways import Forward, Way, fixed
 
 _DRAWING = threading.Lock()
-EVAL_BATCH = {"cuda": 2048}  # images of a pass without updates; 256 elsewhere
+EVAL_BATCH = {"cuda": 2048}  # images of 32 x 32 in a batch of a pass without updates; 256 elsewhere
 
 
 class Session:
@@ -65,10 +65,15 @@ class Session:
         self.trained_rows = np.flatnonzero(material.trained_N)
         self.epoch_steps = math.ceil(len(self.trained_rows) / config.batch_size)
         self.passed_rows = np.arange(len(material.ids_N)) if config.record == "eval" else np.flatnonzero(~material.trained_N)
-        self.eval_batch = EVAL_BATCH.get(device.type, 256)
+        self.eval_batch = self._eval_batch(*material.images.shape[1:3])
         self.side_by_side = 1  # runs on the device, this one among them
         self.drawn: tuple[int, tuple] | None = None
         self.last_accuracy: float | None = None
+
+    def _eval_batch(self, height: int, width: int) -> int:
+        """Images in a batch of a pass without updates: of larger ones fewer, so that it needs no more memory than an update."""
+        most = EVAL_BATCH.get(self.device.type, 256)
+        return min(most, max(self.config.batch_size // self.ranks.count, most * 32 * 32 // (height * width)))
 
     @property
     def may_capture(self) -> bool:

@@ -16,7 +16,7 @@ from learnability.recording import SIGNALS
 from learnability.store.locks import hold, run_lock
 from learnability.store.runs import create_run, load_array, load_features, load_looks, load_recording, load_run, read_progress
 from learnability.store.scores import load_run_scores
-from learnability.training import CommitPolicy, Stop, devices, images, session, train, train_together
+from learnability.training import CommitPolicy, Stop, devices, images, session, train, train_together, ways
 from tests.training.toy import OWN, make_toy
 
 OFTEN = CommitPolicy(signals_s=0, scores_s=0, checkpoint_s=0, share=1e9, poll_s=0, tell_s=0)
@@ -84,6 +84,16 @@ def test_eval_recording_is_a_pass_with_fixed_weights_over_plain_images(toy):
     assert config.recipe != toy.config(epochs=2, augment="crop-flip").recipe
     hits = (np.asarray(recording.prediction_NE[:, -1]) == recording.labels_N).mean()
     assert load_looks(toy.cache, toy.name, config.run_id)[-1]["accuracy"] == pytest.approx(hits)
+
+
+@pytest.mark.parametrize(("size", "batch_size", "most"), [(32, 16, 64), (64, 8, 16), (64, 20, 20), (96, 8, 8)])
+def test_a_pass_over_large_images_takes_fewer_at_once(tmp_path, monkeypatch, size, batch_size, most):
+    """As many pixels as 64 images of 32 x 32, or as an update has."""
+    toy, passed, call = make_toy(tmp_path, size=size), [], ways.Forward.__call__
+    monkeypatch.setattr(session, "EVAL_BATCH", {"cpu": 64})
+    monkeypatch.setattr(ways.Forward, "__call__", lambda self, batch: passed.append(len(batch)) or call(self, batch))
+    assert trained(toy, SELDOM, epochs=1, record="eval", batch_size=batch_size)[1].state == "done"
+    assert max(passed) == most
 
 
 def test_training_teaches(toy):
