@@ -104,20 +104,26 @@ class Captured:
 
     def __init__(self, update: Update):
         self.update, device = update, update.images.device
-        pool = torch.cuda.graph_pool_handle()
+        pool, side = torch.cuda.graph_pool_handle(), torch.cuda.Stream(device)
         self.graphs: dict[int, torch.cuda.CUDAGraph] = {}
         for size in dict.fromkeys(update.sizes):
             update.optimizer.zero_grad(set_to_none=True)
-            self.graphs[size] = graph_of(lambda size=size: update(size), update.state(), device, pool)
+            self.graphs[size] = graph_of(lambda size=size: update(size), update.state(), device, pool, side)
 
     def __call__(self, size: int) -> None:
         self.graphs[size].replay()
 
 
-def graph_of(step: Callable[[], None], state: list[torch.Tensor], device: torch.device, pool=None) -> torch.cuda.CUDAGraph:
-    """A graph of `step`, which changes nothing but `state`. It is tried out first, and the state put back in place."""
+def graph_of(
+    step: Callable[[], None], state: list[torch.Tensor], device: torch.device, pool=None, side: torch.cuda.Stream | None = None
+) -> torch.cuda.CUDAGraph:
+    """A graph of `step`, which changes nothing but `state`. It is tried out first, and the state put back in place.
+
+    It is captured on `side`, by default a stream of its own: PyTorch's is one for the process, of the device that came first,
+    and cuBLAS keeps a workspace a stream, which graphs that run side by side must not share.
+    """
     saved = [tensor.clone() for tensor in state]
-    current, side = torch.cuda.current_stream(device), torch.cuda.Stream(device)
+    current, side = torch.cuda.current_stream(device), side or torch.cuda.Stream(device)
     side.wait_stream(current)
     with torch.cuda.stream(side):
         for _ in range(_WARM_UP):
@@ -125,7 +131,7 @@ def graph_of(step: Callable[[], None], state: list[torch.Tensor], device: torch.
             put_back(state, saved)
     current.wait_stream(side)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
+    with torch.cuda.graph(graph, pool=pool, stream=side, capture_error_mode="thread_local"):
         step()
     return graph
 

@@ -1,12 +1,15 @@
 """Updates without a number from the host: on the CPU the same bits as the loop, on CUDA the same as a graph."""
 
+import contextlib
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
 from learnability.config import RunConfig
 from learnability.recording import SIGNALS
-from learnability.training import devices
+from learnability.training import capture, devices
 from learnability.training.architectures import build
 from learnability.training.batches import batches, order, views
 from learnability.training.capture import Captured, Update, put_back
@@ -86,6 +89,42 @@ def test_all_that_an_update_changes_can_be_put_back(one_thread):
         assert any(not torch.equal(now, before) for now, before in zip(update.state(), saved, strict=True))
         put_back(update.state(), saved)
     assert_same(Trained(CPU).by_the_loop(), trained.by_updates())
+
+
+class Cuda:
+    """Stands where `torch.cuda` does, as tests have no such device: its streams are pairs of device and number."""
+
+    def __init__(self):
+        self.current, self.streams = None, 0
+
+    def Stream(self, device):
+        self.streams += 1
+        return SimpleNamespace(device=device, number=self.streams, wait_stream=lambda other: None)
+
+    def current_stream(self, device):
+        return self.current or SimpleNamespace(wait_stream=lambda other: None)
+
+    @contextlib.contextmanager
+    def stream(self, stream):
+        before, self.current = self.current, stream
+        yield
+        self.current = before
+
+    def CUDAGraph(self):
+        return SimpleNamespace()
+
+    def graph(self, graph, pool=None, stream="that of the process", capture_error_mode="global"):
+        return self.stream(stream)
+
+
+def test_a_graph_is_captured_on_the_stream_it_was_tried_on_and_no_other_graph_is(monkeypatch):
+    cuda, used = Cuda(), []
+    monkeypatch.setattr(torch, "cuda", cuda)
+    for device in ("first", "second", "second"):
+        capture.graph_of(lambda: used.append(cuda.current), [], device)
+    tried, captured = [used[i : i + 3] for i in (0, 4, 8)], used[3::4]
+    assert tried == [[stream] * 3 for stream in captured]
+    assert [stream.device for stream in captured] == ["first", "second", "second"] and len({stream.number for stream in captured}) == 3
 
 
 @pytest.fixture
