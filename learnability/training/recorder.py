@@ -52,7 +52,7 @@ class Recorder:
             raise InputError(f"sample_ids: expected {row_count} rising ids, none twice, got shape {self.sample_ids_N.shape}.")
         self.row_of_id = None
         if sample_ids is not None:
-            rows = np.full(int(self.sample_ids_N[-1]) + 1, row_count)  # the row behind the last one takes ids we do not hold
+            rows = np.full(int(self.sample_ids_N[-1]) + 2, row_count)  # the row behind the last one takes ids we do not hold
             rows[self.sample_ids_N] = np.arange(row_count)
             self.row_of_id = torch.from_numpy(rows).to(self.device)
         self.looks = 0
@@ -75,7 +75,7 @@ class Recorder:
             )
         rows = ids.to(self.device)
         if self.row_of_id is not None:
-            rows = self.row_of_id[rows]
+            rows = self.row_of_id[rows.clamp(-1, len(self.row_of_id) - 1)]
         predictions, kept = signals(logits.detach().float(), labels)
         self._kept[:, rows] = kept
         self._predictions[rows] = predictions

@@ -103,9 +103,10 @@ def test_a_sample_twice_in_a_look_or_one_that_is_not_held_is_refused():
         recorder.update(torch.arange(3), torch.zeros(3, 2), torch.zeros(3, dtype=torch.int64))
         assert recorder.end_look().seen == 3
     some = Recorder(2, 2, sample_ids=np.array([3, 8]))
-    some.update(torch.tensor([3, 5]), torch.zeros(2, 2), torch.zeros(2, dtype=torch.int64))
-    with pytest.raises(InputError, match="not hold"):
-        some.end_look()
+    for other in (5, 9, 99, -1, -2):
+        some.update(torch.tensor([3, other]), torch.zeros(2, 2), torch.zeros(2, dtype=torch.int64))
+        with pytest.raises(InputError, match="not hold"):
+            some.end_look()
 
 
 @pytest.mark.parametrize(("class_count", "dtype"), [(255, "u1"), (256, "u2")])
