@@ -137,6 +137,23 @@ def test_out_of_memory_refuses_a_way_and_where_all_are_it_ends(one_thread, monke
         fastest_way(build("tiny", 4, 3, 0, OWN), images, labels, CPU, steps=1, key="k", file=tmp_path / "probes.json")
 
 
+class Rootless(nn.Module):
+    """A network whose logits are right and whose gradients are NaN."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = build("tiny", 4, 3, 0, OWN)
+
+    def forward(self, images):
+        out = self.inner(images)
+        return out + (out - out).square().sum().sqrt()
+
+
+def test_gradients_that_are_nan_in_float32_too_are_not_called_out_of_memory(one_thread, tmp_path, eager_only):
+    images, labels = batch(4)
+    assert fastest_way(Rootless(), images, labels, CPU, steps=10, key="k", file=tmp_path / "probes.json") == REFERENCE
+
+
 @pytest.mark.slow
 @pytest.mark.soak
 @pytest.mark.parametrize("arch", ["resnet20", "mobilenet", "vgg16"])
