@@ -83,7 +83,8 @@ def train_together(
     On CUDA every run has a stream of its own, so small networks fill a large device together; on the CPU each has its
     share of the cores, which do not wait for one another then. Each keeps its own lock, recording and `stop` file; SIGTERM
     stops all; one that fails leaves the others at work, and its error is its outcome.
-    `progress` makes the function that is told of a run. All need memory at once.
+    `progress` makes the function that is told of a run. All need memory at once. Where one is deterministic all are, as the
+    process has one setting.
     """
     cache, stop = cache if isinstance(cache, Cache) else Cache.at(cache), stop or Stop()
     if shared := [config.run_id for config in configs if config.devices > 1]:
@@ -91,6 +92,7 @@ def train_together(
     found = [_done(cache, config, restart) for config in configs]
     outcomes: dict[int, Head | BaseException] = {number: head for number, head in enumerate(found) if head is not None}
     share, more = len(configs) - len(outcomes), (stop, restart, policy, own_architectures, eager, pictures)
+    strict = any(config.deterministic for number, config in enumerate(configs) if number not in outcomes)
     with contextlib.ExitStack() as stack:
         begins = {}
         for number, config in enumerate(configs):
@@ -98,7 +100,7 @@ def train_together(
                 continue
             told = progress(config) if progress else None
             try:
-                begins[number] = stack.enter_context(_ready(config, cache, device, threads, told, *more, share=share))
+                begins[number] = stack.enter_context(_ready(config, cache, device, threads, told, *more, share=share, strict=strict))
             except (LearnabilityError, RuntimeError) as error:
                 outcomes[number] = error
 
@@ -141,8 +143,12 @@ def _ready(
     pictures,
     ranks: Ranks = Ranks(),
     share: int = 1,
+    strict: bool = False,
 ) -> Iterator:
-    """A run that is open and on the device, which `share` of them have: the function that trains it, once."""
+    """A run that is open and on the device, which `share` of them have: the function that trains it, once.
+
+    strict  deterministic algorithms even where the run does not ask for them
+    """
     if threads is not None and threads < 1:
         raise ConfigError(f"threads {threads}: expected at least 1.")
     where = ranks.device(device)
@@ -154,7 +160,7 @@ def _ready(
         devices.keep_freed_memory()
     if where.type == "cuda":
         torch.cuda.set_device(where)  # what asks for the current stream means this device's
-    with devices.numerics(threads, config.deterministic), stop_on_signals(stop) as asked:
+    with devices.numerics(threads, strict or config.deterministic), stop_on_signals(stop) as asked:
         given = (material, where, asked, policy, progress, eager)
         with _ending(None, config, where):
             if config.start is not None:

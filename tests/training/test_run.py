@@ -423,3 +423,12 @@ def test_no_threads_are_refused(toy, threads):
     with pytest.raises(ConfigError, match=f"threads {threads}: expected at least 1"):
         train(toy.config(), toy.cache, "cpu", threads=threads, own_architectures=OWN)
     assert not toy.cache.run_ids(toy.name)
+
+
+def test_beside_a_deterministic_run_all_are_deterministic(toy, monkeypatch):
+    """The process has one setting; by default that of the run made ready last stood."""
+    asked, numerics = [], devices.numerics
+    monkeypatch.setattr(devices, "numerics", lambda threads, deterministic: asked.append(deterministic) or numerics(threads, False))
+    configs = [toy.config(epochs=1, deterministic=True), toy.config(epochs=1)]
+    assert [head.state for head in train_together(configs, toy.cache, "cpu", threads=1, own_architectures=OWN)] == ["done"] * 2
+    assert asked == [True, True]
