@@ -183,7 +183,7 @@ class Session:
             if self.ranks.count > 1:
                 watched = self.forward.weighted(watched, self._sizes(epoch))
             in_update = recorder if config.record == "train" else None
-            with self._seeded(epoch):
+            with self._seeded(epoch, pace):
                 step = train_epoch(self.network, self.forward, self.optimizer, watched, rates, epoch * self.epoch_steps, in_update)
         devices.synchronize(self.device)
         trained = time.monotonic()
@@ -217,14 +217,17 @@ class Session:
         return look.signals, line, snapshot(self.network, self.optimizer)
 
     @contextlib.contextmanager
-    def _seeded(self, epoch: int) -> Iterator[None]:
+    def _seeded(self, epoch: int, pace: Pace) -> Iterator[None]:
         """What a network draws by itself (dropout) is a function of (seed, epoch). Runs that draw take turns, as the generator is one."""
         if self.traits.ours:
             yield
             return
         word = int(words(self.config.seed, PURPOSES["dropout"], epoch, self.ranks.rank + 1)[-1] >> np.uint64(1))
-        with _DRAWING, devices.seeded(self.device, word):
-            yield
+        with _DRAWING:
+            if self.side_by_side > 1 and pace.poll():  # asked to stop while another had its turn: of this epoch nothing is done
+                raise Dropped
+            with devices.seeded(self.device, word):
+                yield
 
     def _batches(self, epoch: int) -> Iterator:
         """The training batches of an epoch, or of several ranks this one's share of them."""

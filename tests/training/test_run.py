@@ -432,3 +432,34 @@ def test_beside_a_deterministic_run_all_are_deterministic(toy, monkeypatch):
     configs = [toy.config(epochs=1, deterministic=True), toy.config(epochs=1)]
     assert [head.state for head in train_together(configs, toy.cache, "cpu", threads=1, own_architectures=OWN)] == ["done"] * 2
     assert asked == [True, True]
+
+
+class Turns:
+    """Stands where the lock of drawing runs does, as a lock does not tell how many have come to it."""
+
+    def __init__(self):
+        self.lock, self.came, self.both = threading.Lock(), 0, threading.Event()
+
+    def __enter__(self):
+        self.came += 1
+        if self.came == 2:
+            self.both.set()
+        self.lock.acquire()
+
+    def __exit__(self, *_):
+        self.lock.release()
+
+
+def test_a_run_that_waits_for_its_turn_begins_no_epoch_after_a_stop(toy, monkeypatch):
+    turns, stop, real = Turns(), Stop(), session.train_epoch
+
+    def asking(*given):
+        assert turns.both.wait(60)
+        stop.ask()
+        return real(*given)
+
+    monkeypatch.setattr(session, "_DRAWING", turns)
+    monkeypatch.setattr(session, "train_epoch", asking)
+    configs = [toy.config(seed=seed, epochs=3) for seed in range(2)]
+    heads = train_together(configs, toy.cache, "cpu", threads=1, policy=OFTEN, own_architectures=OWN, stop=stop)
+    assert sorted((head.state, head.looks) for head in heads) == [("stopped", 0), ("stopped", 1)]
