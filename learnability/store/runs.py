@@ -34,6 +34,11 @@ class Head:
     exact: bool = True  # False once resumed on another device, version or thread count
     note: str | None = None  # what differed
 
+    @property
+    def begun(self) -> bool:
+        """Whether a look was ever committed."""
+        return self.checkpoint is not None or any(self.crc.values())
+
 
 @dataclasses.dataclass(frozen=True)
 class Run:

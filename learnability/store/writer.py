@@ -87,6 +87,9 @@ class RunWriter:
             else:
                 stored = read_json(folder / "environment.json")
                 check_format(folder / "environment.json", stored)
+                if not head.begun:
+                    stored = environment
+                    write_json(folder / "environment.json", environment)
                 _same_rows(folder, sample_ids_N, labels_N, trained_N)
                 _refuse_beyond(folder, cut_at, head.looks)
                 head = _rewound(folder, head, stored, environment, restart, cut_at)

@@ -266,7 +266,10 @@ def _head(cache: Cache, config: RunConfig) -> Head | None:
 
 
 def _stored_environment(cache: Cache, config: RunConfig) -> dict:
-    """What the first trainer of this run wrote, {} before it."""
+    """What the first trainer of this run wrote, {} before it, and where nothing was recorded since: it may have stopped as it chose."""
+    head = _head(cache, config)
+    if head is not None and not head.begun:
+        return {}
     try:
         return read_json(cache.run_folder(config.data, config.run_id) / "environment.json")
     except NotFound:

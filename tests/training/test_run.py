@@ -16,7 +16,7 @@ from learnability.recording import SIGNALS
 from learnability.store.locks import hold, run_lock
 from learnability.store.runs import create_run, load_array, load_features, load_looks, load_recording, load_run, read_progress
 from learnability.store.scores import load_run_scores
-from learnability.training import CommitPolicy, Stop, devices, images, session, train, train_together, ways
+from learnability.training import CommitPolicy, Stop, devices, images, probe, session, train, train_together, ways
 from tests.training.toy import OWN, make_toy
 
 OFTEN = CommitPolicy(signals_s=0, scores_s=0, checkpoint_s=0, share=1e9, poll_s=0, tell_s=0)
@@ -463,3 +463,20 @@ def test_a_run_that_waits_for_its_turn_begins_no_epoch_after_a_stop(toy, monkeyp
     configs = [toy.config(seed=seed, epochs=3) for seed in range(2)]
     heads = train_together(configs, toy.cache, "cpu", threads=1, policy=OFTEN, own_architectures=OWN, stop=stop)
     assert sorted((head.state, head.looks) for head in heads) == [("stopped", 0), ("stopped", 1)]
+
+
+def test_a_run_that_was_stopped_while_it_chose_its_way_chooses_when_it_goes_on(toy, monkeypatch):
+    monkeypatch.setattr(probe, "has_compiler", lambda device: False)
+    monkeypatch.setattr(probe, "tried", lambda *given: [probe.Trial(way, 1.0 + (way.layout == "nchw")) for way in given[4]])
+    config, stop = toy.config(precision="auto", epochs=2), Stop()
+
+    def told(_done, _total, phase, **_more):
+        if phase == "probe":
+            stop.ask()
+
+    given = {"policy": OFTEN, "own_architectures": OWN}
+    head = train(config, toy.cache, "cpu", threads=1, stop=stop, progress=told, **given)
+    assert (head.state, head.looks) == ("stopped", 0)
+    head = train(config, toy.cache, "cpu", threads=2, **given)
+    environment = json.loads((folder(toy, config) / "environment.json").read_text())
+    assert (head.state, head.exact, environment["layout"], environment["threads"]) == ("done", True, "channels_last", 2)
