@@ -8,7 +8,8 @@ plain    DataLoader, PIL augmentation, float32 NCHW, and of every sample one Pyt
          loader workers as kuangliu/pytorch-cifar has (2) and once with none; the faster of the two counts.
 strong   images in memory, vectorised crop and flip, the fastest layout and precision that our own probe finds (on CUDA
          channels_last, bfloat16 and compiled), the signals of a batch written into arrays at once.
-ours     `train_epoch` with `Recorder`, in the same layout and precision; on CUDA as graphs.
+ours     `train_epoch` with `Recorder`, in the same layout and precision, with the memory setting of `train`
+         (`devices.keep_freed_memory`); on CUDA as graphs.
 
 The network is the same class with the same first weights, batch 128, SGD. Each kind is a process of its own that waits
 while another is timed; they take turns, an epoch each. A warm-up is not counted, compilation and capture are part of it
@@ -196,6 +197,8 @@ def timed_on_demand(kind: str, way: Way, folder: Path, options) -> None:
         elif kind == "strong":
             epoch = strong_loop(options.arch[0], images, labels, device, way)
         else:
+            if device.type == "cpu":
+                devices.keep_freed_memory()  # as `train` does; of what it brings alone see bench.process_settings
             epoch = our_loop(options.arch[0], images, labels, device, way)
         epoch(0, len(images) if device.type == "cuda" else min(WARM_UP * BATCH, len(images)))
         devices.synchronize(device)

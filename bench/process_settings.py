@@ -2,9 +2,10 @@
 
     python -m bench.process_settings            2 cores: some 6 minutes
 
-Steps of each network in its fastest eager way, batch 128, in fresh processes that take turns. `kept`: glibc keeps freed
-memory (`devices.keep_freed_memory`). `waiting`: idle OpenMP threads sleep (GOMP_SPINCOUNT, set before PyTorch is
-loaded). Alone, and beside another process that keeps one core busy: a browser, a dashboard, a second training.
+Steps of each network as `--precision bf16` (`fp32` without it) runs them, batch 128, in fresh processes that take
+turns. `kept`: glibc keeps freed memory (`devices.keep_freed_memory`). `waiting`: idle OpenMP threads sleep
+(GOMP_SPINCOUNT, set before PyTorch is loaded). Alone, and beside another process that keeps one core busy: a browser,
+a dashboard, a second training.
 """
 
 import argparse
@@ -68,13 +69,14 @@ def measured(arch: str, kept: bool, options) -> float:
 
     from bench.loops import cifar, our_loop
     from learnability.training import devices
-    from learnability.training.ways import Way
+    from learnability.training.ways import fixed, has_bf16
 
+    cpu = torch.device("cpu")
     if kept:
         devices.keep_freed_memory()
     images, labels = cifar(options.steps * BATCH)
     with devices.numerics(options.threads, deterministic=False):
-        epoch = our_loop(arch, images, labels, torch.device("cpu"), Way("bf16", "channels_last"))
+        epoch = our_loop(arch, images, labels, cpu, fixed("bf16" if has_bf16(cpu) else "fp32", cpu))
         epoch(0, 2 * BATCH)
         start = time.perf_counter()
         epoch(1, len(images))

@@ -241,10 +241,14 @@ def test_features_made_anew_with_other_numbers_are_refused_at_a_resume(weights, 
     toy = make_toy(tmp_path / "cache")
     config, stop = head_config(toy, weights, epochs=4), Stop()
     train(dataclasses.replace(config, seed=1), toy.cache, "cpu", threads=1)
-    stop.ask()
     one = feature_set(toy.cache, toy.name, toy.fingerprint[:8], config.start)
-    stopped = train(config, toy.cache, "cpu", threads=1, stop=stop)
-    assert stopped.state == "stopped"
+
+    def after_the_first(_done, _total, epoch, **_shown):
+        if epoch.startswith("2/"):
+            stop.ask()
+
+    stopped = train(config, toy.cache, "cpu", threads=1, stop=stop, progress=after_the_first, policy=OFTEN)
+    assert stopped.state == "stopped" and 1 <= stopped.looks < 4
     told = json.loads((one.folder / "features.json").read_text())
     features = np.load(one.folder / "features.npy") + np.float16(1)
     np.save(one.folder / "features.npy", features)

@@ -162,9 +162,14 @@ def test_a_network_that_cannot_take_channels_last_and_has_no_linear_head_trains_
 
 def test_other_code_under_the_same_name_is_refused_at_a_resume_and_another_version_is_noted(toy, monkeypatch):
     config, stop = toy.config(arch="timm:test_resnet", epochs=3, subset=32), Stop()
-    stop.ask()
-    given = {"device": "cpu", "threads": 1}
-    assert train(config, toy.cache, stop=stop, **given).state == "stopped"
+    given = {"device": "cpu", "threads": 1, "policy": OFTEN}
+
+    def after_the_first(_done, _total, epoch, **_shown):
+        if epoch.startswith("2/"):
+            stop.ask()
+
+    stopped = train(config, toy.cache, stop=stop, progress=after_the_first, **given)
+    assert stopped.state == "stopped" and 1 <= stopped.looks < 3
     from learnability.training import foreign
 
     monkeypatch.setattr(foreign, "_version", lambda package: f"{package} 99.0")
