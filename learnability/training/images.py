@@ -48,6 +48,7 @@ class Images:
         if device.type == "cuda":
             self.pinned = torch.zeros((2 * self.half, *shape), dtype=torch.uint8, pin_memory=True)
             self.stream = torch.cuda.Stream(device)
+            self.padded.record_stream(self.stream)  # freed in the middle of an epoch, it is given on only after the copy under way
             self.copied = [torch.cuda.Event() for _ in range(2)]  # a half of the pinned buffer may be filled again
             self.worked = [torch.cuda.Event() for _ in range(2)]  # a half of the device's buffer may be
 
