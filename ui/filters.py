@@ -10,7 +10,7 @@ from learnability.store.runs import Run
 from ui import data, hard_for_whom, listing, order, reviews, state
 from ui.series import Series
 
-BOUND = {"bind": "query-params", "on_change": state.drop_widget, "args": ("sheet",)}
+BOUND = {"bind": "query-params", "on_change": state.set_widget, "args": ("sheet", 1)}
 OWN = ("which", "class", "wrong", "hard", "reviewed")
 
 

@@ -245,6 +245,6 @@ def clear_filters() -> None:
     state.set_widget("which", next(iter(order.WHICH)))
     for name in ("class", "wrong", "hard", "reviewed"):
         state.set_widget(name, None)
-    state.drop_widget("sheet")
+    state.set_widget("sheet", 1)
     for name in ("in", "selection"):
         state.drop_url_value(name)

@@ -63,6 +63,7 @@ def composition(opened: Dataset, ids: np.ndarray) -> str:
 def save(opened: Dataset, ids: np.ndarray, said: str, place: str) -> None:
     """A form that keeps exactly these samples under a name."""
     st.caption("Keeps exactly these samples under a name, also when scores change.")
+    told = f"saved-{place}"
     name = st.text_input("Name", key=f"name-{place}", placeholder="for example hard-for-both")
     if st.button("Save", key=f"save-{place}", disabled=not name, type="primary"):
         try:
@@ -70,4 +71,8 @@ def save(opened: Dataset, ids: np.ndarray, said: str, place: str) -> None:
         except InputError as error:
             st.text(str(error))
         else:
-            st.caption(f"Saved {words.count(len(ids), 'sample')}. The gallery shows them under Selection.")
+            state.set_widget(told, f"Saved {words.count(len(ids), 'sample')}. The gallery shows them under Selection.")
+            st.rerun()  # the whole page: the gallery's control for it may not stand yet
+    if state.widget(told):
+        st.caption(state.widget(told))
+        state.drop_widget(told)

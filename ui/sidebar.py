@@ -5,7 +5,7 @@ import streamlit as st
 from learnability.store.runs import Run
 from ui import data, gallery, launch, state, words, working
 
-BOUND = {"bind": "query-params"}
+BOUND = {"bind": "query-params", "on_change": state.set_widget, "args": ("sheet", 1)}  # another list begins at its first sheet
 
 
 def draw() -> None:

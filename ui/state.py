@@ -231,9 +231,9 @@ def url_value(name: str) -> str | None:
 
 
 def drop_url_value(name: str) -> None:
-    """In callbacks: takes a parameter out of the URL, with its widget's value where it has one."""
+    """In callbacks: takes a parameter out of the URL; where a widget has it, by its empty value: a forgotten one comes back."""
     if name in st.session_state:
-        del st.session_state[name]
+        st.session_state[name] = None
         return
     if name in st.query_params:
         del st.query_params[name]

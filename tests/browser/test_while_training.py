@@ -68,6 +68,40 @@ def test_a_cold_link_restores_the_view_and_a_run_that_trains_leaves_it_alone(own
     assert new.looks == EPOCHS and new.state == "done"
 
 
+def test_a_filter_begins_at_the_first_sheet_and_is_let_go_again(own, watched):
+    address, _ = own
+    seen = watched()
+    page = seen.page
+    shown = page.locator("[data-testid=stMain]").get_by_text("Shown:")
+
+    def choose(box: str, option: str) -> str:
+        page.get_by_role("combobox", name=box, exact=True).click()
+        page.get_by_role("option", name=option, exact=True).click()
+        return seen.still().page.url
+
+    seen.open(f"{address}/gallery?sheet=3")
+    assert "Shown: 201 to 300." in shown.inner_text()
+    assert "sheet" not in choose("Class", "3") and "Shown: 1 to 100." in shown.inner_text()
+    page.locator("[data-testid=stPagination]").get_by_text("2", exact=True).click()
+    page.wait_for_url("**sheet=2**")
+    assert "sheet" not in choose("Score", "Mean loss") and "Shown: 1 to 100." in shown.inner_text()
+
+    page.get_by_role("button", name="Save this list").click()
+    page.get_by_role("textbox", name="Name").fill("threes")
+    page.get_by_role("textbox", name="Name").press("Enter")
+    page.locator(".st-key-save-list button:enabled").click()
+    page.get_by_text("The gallery shows them under Selection.").wait_for(timeout=30_000)
+    page.get_by_role("heading", name="Gallery").click()
+    page.locator("[data-testid=stPopoverBody]").wait_for(state="detached", timeout=30_000)
+    assert "selection=threes" in choose("Selection", "threes"), "it can be chosen at once"
+    for way_out in ("Show all samples", "Clear the filters"):
+        if way_out == "Clear the filters":
+            assert "selection=threes" in choose("Selection", "threes") and "reviewed=Dropped" in choose("Review", "Dropped")
+        page.get_by_role("button", name=way_out).click()
+        page.get_by_text("Saved selection threes").wait_for(state="detached", timeout=30_000)
+        assert "selection" not in seen.still().page.url
+
+
 def test_two_sessions_do_not_meet(own, chromium):
     """Other runs, other lists, other pictures; but a verdict given in one is seen in the other."""
     address, cache = own
