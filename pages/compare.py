@@ -50,4 +50,5 @@ pair.draw(opened, made, b)
 hard_for_whom.draw(now, found, made, b)
 disagreements.draw(opened, made, b)
 same = listing.other_score(now, found, b.id, made.metric) or b
-enough.draw(found, [made, same], [trust.title(one, [made, same]) for one in (made, same)])
+several = [made] if same.id == made.id else [made, same]
+enough.draw(found, several, [trust.title(one, several) for one in several])

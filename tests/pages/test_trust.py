@@ -215,6 +215,12 @@ def test_enough_says_what_more_would_give(seeds, open_page):
     assert "agree at" in said(app) and "reach 0.95" in said(app)
 
 
+def test_a_group_beside_itself_is_told_not_to_be_compared(seeds, open_page):
+    ids = ids_of(seeds)
+    app = fine(open_page("compare", a=ids["resnet20"], b=ids["resnet20"]))
+    assert [button.key for button in app.button if button.key.startswith("more-enough-")] == [f"more-enough-{ids['resnet20']}"]
+
+
 def test_the_form_advises_epochs_and_seeds_by_ordinary_runs(own_many, open_page, monkeypatch):
     """Four seeds on planted labels and three under a curriculum would be the largest groups, and tell nothing of an ordinary run."""
     ids = {arch: group(own_many, arch) for arch in ("resnet20", "vgg16")}
