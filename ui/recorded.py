@@ -71,7 +71,8 @@ def ran_with(run: Run) -> dict:
 
 
 def has_features(run: Run) -> bool:
-    return run.state == "done" and (data.cache().run_folder(run.data, run.id) / "features.npy").exists()
+    """Asked anew: a series keeps its runs as they were when its scores were read, and features come after the last of them."""
+    return (data.cache().run_folder(run.data, run.id) / "features.npy").exists() and data.run(run.data, run.id).state == "done"
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)

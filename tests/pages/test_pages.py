@@ -1,5 +1,6 @@
 """Every page with nothing, with one run, with many, with a run at work and with a damaged one; links that are wrong."""
 
+import dataclasses
 import gc
 import json
 import zlib
@@ -10,6 +11,7 @@ import pytest
 
 import ui.process
 from learnability.store import files
+from learnability.store.runs import load_run, write_head
 from tests.ui import made_cache
 
 PAGES = ("overview", "compare", "gallery", "review", "curriculum", "runs", "sample")
@@ -203,6 +205,16 @@ def test_an_unknown_sample_is_never_another_one(wanted, many, open_page):
     app = fine(open_page("sample", id=wanted))
     assert any("No sample" in element.value and "0 to 1,437" in element.value for element in app.warning)
     assert "Nearest neighbours" not in said(app)
+
+
+def test_nearest_neighbours_come_with_the_end_of_a_run(no_run, open_page):
+    """The features of a run come after its last scores: what was kept of those may not hide them."""
+    config = made_cache.add_run(no_run, "resnet20", 0)
+    done = load_run(no_run, "digits", config.run_id).head
+    write_head(no_run.run_folder("digits", config.run_id), dataclasses.replace(done, state="running"))
+    assert "appear when a run is done" in said(fine(open_page("sample", id="7")))
+    write_head(no_run.run_folder("digits", config.run_id), done)
+    assert "are labelled" in said(fine(open_page("sample", id="7")))
 
 
 def test_a_deep_link_to_a_sample(many, open_page):
