@@ -139,6 +139,8 @@ def test_reliability_against_epochs_and_seeds():
     made = reliability.epochs_figure(curves, title="correlation")
     assert [trace.line.dash for trace in made.data if trace.mode == "lines+markers"] == ["solid", "dot"]
     assert [(trace.x[0], trace.y[0]) for trace in made.data if trace.mode == "markers"] == [(5, 0.8), (3, 0.99)]
+    assert made.layout.xaxis.dtick == 1, "between whole epochs no tick, which would repeat a number"
+    assert reliability.epochs_figure([("vgg16", (1, 20, 200), (0.4, 0.8, 1.0), 20, True)], title="t").layout.xaxis.dtick is None
     assert made.data[2].name == "vgg16 &lt;b&gt;" and made.layout.xaxis.title.text == "epochs trained"
     made = reliability.seeds_figure([("resnet20", (1, 2, 3), (0.8, 0.89, 0.92), [(1, 0.8), (2, 0.9)], 2)])
     assert len(made.data) == 3 and list(made.data[1].y) == [0.8, 0.9] and made.data[2].x[0] == 2

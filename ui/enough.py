@@ -35,7 +35,7 @@ def draw(found: list[Run], several: list[Series], names: list[str]) -> None:
 def over_epochs(measured: list[agreement.Enough], names: list[str], metric: str) -> None:
     curves = [
         (f"{name}: {'two seeds' if one.S > 1 else 'with its own end (one seed)'}", one.looks,
-         one.reliability if one.S > 1 else one.final, one.enough if one.S > 1 else one.settled, one.S > 1)
+         one.reliability if one.S > 1 else one.final, marked(one), one.S > 1)
         for one, name in zip(measured, names, strict=True)
     ]  # fmt: skip
     said = [epochs_sentence(one, name) for one, name in zip(measured, names, strict=True)]
@@ -48,10 +48,16 @@ def over_epochs(measured: list[agreement.Enough], names: list[str], metric: str)
     st.caption(
         "The score over the first epochs alone. Solid: how far two seeds agree at that point; dashed: how well one seed's first epochs "
         "foretell the other seeds after all epochs; dotted, with one seed: how far it agrees with its own end, which says when it stops "
-        "moving and nothing of what another training would give. Circle: enough."
+        "moving and nothing of what another training would give. Circle: enough; without one, more may change the score."
     )
     for line in said:
         st.text(line)
+
+
+def marked(one: agreement.Enough) -> int | None:
+    """The epoch to circle; none at the last one, which every score agrees with."""
+    e = one.enough if one.S > 1 else one.settled
+    return None if e == one.looks[-1] else e
 
 
 def over_seeds(measured: list[agreement.Enough], names: list[str]) -> None:

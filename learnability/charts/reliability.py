@@ -83,10 +83,11 @@ def _mark(x, y, colour: str, said: str) -> go.Scatter:
 def _finished(traces: list, across: str, up: str, height: int) -> go.Figure:
     made = style.figure(traces, height, (10, 10, 30, 10))
     lowest = min((float(np.nanmin(trace.y)) for trace in traces if np.isfinite(np.asarray(trace.y, float)).any()), default=0.0)
+    few = max((max(trace.x) for trace in traces), default=0) <= 12  # fewer than ticks: between whole numbers they would repeat
     made.update_layout(
         showlegend=True,
         legend=style.legend_above(),
-        xaxis=dict(title=across, rangemode="tozero", zeroline=False, nticks=12, tickformat="d"),
+        xaxis=dict(title=across, rangemode="tozero", zeroline=False, nticks=12, dtick=1 if few else None, tickformat="d"),
         yaxis=dict(title=up, range=[min(0.0, lowest), 1.06], zeroline=False),
     )
     return made

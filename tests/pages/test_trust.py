@@ -215,6 +215,14 @@ def test_enough_says_what_more_would_give(seeds, open_page):
     assert "agree at" in said(app) and "reach 0.95" in said(app)
 
 
+def test_the_last_epoch_is_no_mark_of_enough(seeds):
+    found = trust.enough(of(seeds, ids_of(seeds)["vgg16"]))
+    assert found.enough == 12 and enough.marked(found) is None, "every score agrees with its own end"
+    assert enough.marked(dataclasses.replace(found, enough=5)) == 5
+    one = dataclasses.replace(found, S=1, settled=12)
+    assert enough.marked(one) is None and enough.marked(dataclasses.replace(one, settled=8)) == 8
+
+
 def test_a_group_beside_itself_is_told_not_to_be_compared(seeds, open_page):
     ids = ids_of(seeds)
     app = fine(open_page("compare", a=ids["resnet20"], b=ids["resnet20"]))
