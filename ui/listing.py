@@ -97,7 +97,10 @@ def next_steps(now: state.State, found: list[Run], made: Series) -> None:
             st.button("Compare", key="next-compare", on_click=state.leave_note, args=("compare",))
         else:
             st.markdown("**Hard for every network, or for this one?** A second architecture tells.")
-            command(config, ["resnet20" if config.arch == "vgg16" else "vgg16"])
+            if unfinished := other_networks_coming(found, made):
+                st.text(f"{', '.join(unfinished)}: not finished yet.")
+            else:
+                command(config, ["resnet20" if config.arch == "vgg16" else "vgg16"])
     with steps[2], st.container(border=True):
         if made.seeds > 1:
             st.markdown(
@@ -125,6 +128,12 @@ def coming(found: list[Run], made: Series) -> list[str]:
     counted = {run.id for run in made.runs}
     own = [run for run in found if run.config and run.group == made.runs[0].group and run.id not in counted]
     return [run.label for run in own if run.state in ("queued", "running")]
+
+
+def other_networks_coming(found: list[Run], made: Series) -> list[str]:
+    """Runs of other networks under the same recipe that are queued or at work."""
+    others = [run for run in found if run.config and run.recipe == made.runs[0].recipe and run.group != made.runs[0].group]
+    return [run.label for run in others if run.state in ("queued", "running")]
 
 
 def command(config, archs: list[str], seeds: int = 1, first_seed: int = 0) -> None:

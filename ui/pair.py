@@ -25,9 +25,14 @@ def choose_b(now: state.State, found: list[Run], made: Series) -> None:
     if not others:
         config = made.runs[0].config
         st.subheader("One network so far", anchor=False)
-        st.markdown("Comparing needs a second network, or a second seed of the same one. Either command trains it with the same recipe:")
-        listing.command(config, [arch for arch in ARCHITECTURES if arch != config.arch][:1])
-        listing.command(config, [config.arch], seeds=made.seeds + 1)
+        needed = "Comparing needs a second network, or a second seed of the same one."
+        if unfinished := [*listing.other_networks_coming(found, made), *listing.coming(found, made)]:
+            st.markdown(f"{needed} Not finished yet:")
+            st.text(", ".join(unfinished))
+        else:
+            st.markdown(f"{needed} Either command trains it with the same recipe:")
+            listing.command(config, [arch for arch in ARCHITECTURES if arch != config.arch][:1])
+            listing.command(config, [config.arch], seeds=made.seeds + 1)
         st.button("Look again", key="look-again")
         return
     st.subheader("Compare with what?", anchor=False)

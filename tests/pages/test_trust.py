@@ -155,6 +155,14 @@ def test_one_group_alone_has_a_page_too(no_run, open_page):
     assert app.button(key=f"more-enough-{group(no_run, 'resnet20')}").label == "Train one more seed of resnet20"
 
 
+def test_what_is_queued_already_is_not_proposed(no_run, open_page):
+    made_cache.add_run(no_run, "resnet20", 0)
+    made_cache.add_run(no_run, "mobilenet", 0, looks=0, state=None)
+    for page, told in (("compare", "Not finished yet:\nmobilenet-s0"), ("overview", "mobilenet-s0: not finished yet.")):
+        text = said(fine(open_page(page)))
+        assert told.splitlines()[-1] in text.splitlines() and "--arch vgg16" not in text, page
+
+
 # what may not be compared, and what differs
 
 
