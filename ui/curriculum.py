@@ -114,7 +114,7 @@ def choices(made: Series, never: Series | None = None) -> Plan | None:
     *columns, last = st.columns([3, 3, 3, 2], vertical_alignment="bottom")
     pacing = _pacing_controls(arm, columns)
     with last:
-        epochs, batch, seed = _length_controls(max(made.looks), config.batch_size)
+        epochs, batch, seed = _length_controls(max(run.head.epochs for run in made.runs), config.batch_size)
     try:
         return plan(made, arm, bool(balance), direction, str(pacing), int(batch), int(epochs), int(seed), never)
     except InputError as error:
@@ -171,6 +171,9 @@ def _in_order(parameters: dict) -> list[str]:
 
 
 def _length_controls(epochs: int, batch: int) -> tuple[int, int, int]:
+    """As long as A was asked to train; what nobody changed follows another A."""
+    for name, default in (("epochs", epochs), ("batch", batch)):
+        state.follow_default(name, default)
     with st.popover("Length, batch, seed"):
         st.number_input("Epochs", 1, 10_000, epochs, key="epochs", bind="query-params", help="As long as this many ordinary epochs")
         st.number_input("Batch size", 2, 100_000, batch, key="batch", bind="query-params", help="Samples of one update, over all devices")

@@ -249,6 +249,13 @@ def set_widget(name: str, value) -> None:
     st.session_state[name] = value
 
 
+def follow_default(name: str, default) -> None:
+    """Before the widget: one that still stands at its default takes the new one; by itself it would keep its first."""
+    if st.session_state.get(name, default) != default and st.session_state[name] == st.session_state.get(f"{name}-default"):
+        st.session_state[name] = default
+    st.session_state[f"{name}-default"] = default
+
+
 def drop_widget(*names: str) -> None:
     """Puts widgets back to their default; in callbacks only."""
     for name in names:

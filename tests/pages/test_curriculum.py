@@ -45,6 +45,19 @@ def test_one_run_is_enough_and_a_null_result_is_told_first(no_run, open_page):
     assert button.label == "Launch 12 runs" and not button.disabled and "Nothing was measured" in said(app)
 
 
+def test_a_curriculum_is_as_long_as_the_run_was_asked_to_train(no_run, open_page):
+    """Also after its first epoch; what nobody changed follows another A, what somebody chose stays."""
+    made_cache.add_run(no_run, "resnet20", 0, looks=1, state=None)
+    other = made_cache.add_run(no_run, "vgg16", 0, epochs=8, looks=8)
+    app = fine(open_page("curriculum", recipe=made_cache.add_run(no_run, "resnet20", 1).recipe))
+    assert "(12 epochs)" in said(app)
+    fine(app.sidebar.selectbox(key="recipe").set_value(other.recipe).run())
+    assert "(8 epochs)" in said(app) and app.number_input(key="epochs").value == 8
+    fine(app.number_input(key="epochs").set_value(3).run())
+    fine(app.sidebar.selectbox(key="recipe").set_value(app.sidebar.selectbox(key="recipe").options[0]).run())
+    assert app.number_input(key="epochs").value == 3
+
+
 def axes(app) -> list[str]:
     found = []
     for chart in app.get("plotly_chart"):
