@@ -35,9 +35,8 @@ def labels(opened: Dataset, done: reviews.Reviewed) -> None:
     st.subheader("Corrected labels", anchor=False)
     st.markdown("One row a sample: key, hash, old and new label, verdict, by whom, why, when, tags. A dropped sample has no new label.")
     only = st.toggle("Only samples somebody decided or tagged", key="only-changed")
-    st.caption(
-        f"{len(done.resolved.by_id.keys() | done.resolved.tags.keys()) if only else done.resolved.rows:,} rows, test samples among them."
-    )
+    rows = len(done.resolved.by_id.keys() | done.resolved.tags.keys()) if only else done.resolved.rows
+    st.caption(f"{words.count(rows, 'row')}{', test samples among them' * bool(len(opened.test_labels_T))}.")
     headline.downloads(lambda: reviews.corrected(opened, only), "corrected-labels")
     st.code(
         f"python -m learnability export labels --data {opened.name} --out corrected.csv{' --changed' * only}",

@@ -54,9 +54,14 @@ def test_without_a_run_every_part_says_what_to_do(part, no_run, open_page):
         fine(app.button(key="to-queue").click().run())
         assert "No suspicious labels yet" in said(app)
     elif part == "Export":
-        assert "Corrected labels" in text and "--make-labels" in text
+        assert "Corrected labels" in text and "--make-labels" in text and "1,797 rows, test samples among them." in text
     else:
         assert "Nothing to compare yet" in text
+
+
+def test_rows_without_test_samples_are_not_said_to_hold_some(tmp_path, monkeypatch, open_page):
+    monkeypatch.setenv("LEARNABILITY_CACHE", str(made_cache.hostile(tmp_path / "cache").root))
+    assert "40 rows." in said(fine(open_page("review", queue="Export")))
 
 
 def test_one_run_is_enough_for_the_whole_way(no_run, open_page):
