@@ -22,7 +22,7 @@ if which == "Suspicious labels":
 ids = listing.ordered(now, found, shown, order.WHICH.get(which, "hardest"))
 ids, parts = filters.apply(now, found, made, b, opened, ids, chosen)
 both = [one for one in (shown, made if made is not shown else None, b) if one]
-own = {name: state.url_value(name) for name in ("in", "selection", "metric_b", "level")} | chosen.params
+own = {name: state.url_or_widget(name) for name in ("in", "selection", "metric_b", "level")} | chosen.params
 with top:
     table = functools.partial(headline.sample_table, opened, ids, *both)
     headline.draw("Gallery", "gallery", shown, b if which in order.QUADRANTS else None, table=table, **own)

@@ -50,7 +50,7 @@ def scored_part(part: str) -> None:
         st.subheader("No suspicious labels yet", anchor=False)
         st.markdown("What is suspicious comes from training: from labels that a network does not come to believe.")
         empty.no_scores(members, "suspicion") if members else empty.waiting_or_no_runs(now.data, found)
-    elif part == ONE and state.url_value("selection") == review_audit.DRAWN:
+    elif part == ONE and state.url_or_widget("selection") == review_audit.DRAWN:
         ids, said = review_audit.drawn(opened)
         listing.restrictions({"selection": said})
         review_queue.draw(opened, suspects, ids)
@@ -71,7 +71,7 @@ with top:
     own = {
         "queue": part,
         "pair": state.widget("pair") if part == PAIRS else None,
-        **{name: state.url_value(name) for name in ("in", "selection", "metric_b")},
+        **{name: state.url_or_widget(name) for name in ("in", "selection", "metric_b")},
     }
     headline.draw("Review", "review", scores["suspicion"], table=lambda: reviews.corrected(opened, False), **own)
     if config is not None and config.fingerprint[:8] != data.cache().current(now.data):

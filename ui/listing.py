@@ -185,7 +185,7 @@ def restricted(
         ids = ids[taken_for(now, found, made, ids) == class_names(opened).index(wrong)]
     if (text := state.url_value("in")) is not None:
         ids, parts["in"] = _inside(made, b, ids, text)
-    if (name := state.url_value("selection")) is not None:
+    if (name := state.url_or_widget("selection")) is not None:
         ids, parts["selection"] = _selected(now, opened, ids, name)
     return ids, parts
 

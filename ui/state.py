@@ -84,7 +84,13 @@ def _say_ignored(name: str, wanted: str, value) -> None:
 
 
 def leave_note(page: str, **params) -> None:
-    """From callbacks, which must not rerun: the frame follows the note."""
+    """From callbacks, which must not rerun: the frame follows the note.
+
+    On the page that stands its widgets take the values: what they have bound in the URL nobody else may set.
+    """
+    if st.session_state.get("drawn", (None,))[0] == page:
+        st.session_state.update({name: value for name, value in params.items() if value is not None})
+        return
     st.session_state["goto"] = page, {name: str(value) for name, value in params.items() if value is not None}
 
 
@@ -228,6 +234,11 @@ def url_value(name: str) -> str | None:
     """A parameter of the page's own that belongs to no widget."""
     value = st.query_params.get(name)
     return None if value is None else value[:LIMIT]
+
+
+def url_or_widget(name: str) -> str | None:
+    """The same where a page may have a widget for it, which can be ahead of the URL."""
+    return st.session_state[name] if name in st.session_state else url_value(name)
 
 
 def drop_url_value(name: str) -> None:

@@ -13,6 +13,7 @@ import ui.process
 from learnability.store import files
 from learnability.store.runs import load_run, write_head
 from tests.ui import made_cache
+from ui import data, recorded
 
 PAGES = ("overview", "compare", "gallery", "review", "curriculum", "runs", "sample")
 
@@ -205,6 +206,15 @@ def test_an_unknown_sample_is_never_another_one(wanted, many, open_page):
     app = fine(open_page("sample", id=wanted))
     assert any("No sample" in element.value and "0 to 1,437" in element.value for element in app.warning)
     assert "Nearest neighbours" not in said(app)
+
+
+def test_a_nearest_neighbour_is_opened_from_the_page_of_a_sample(many, open_page):
+    app = fine(open_page("sample", id="7"))
+    run = next(run for run in data.all_runs("digits") if run.label == "resnet20-s0")
+    near = int(recorded.nearest(run, data.dataset("digits"), 7)[0][0])
+    app.session_state["picked"] = {"neighbours": near}
+    fine(fine(app.run()).button(key="go-neighbours").click().run())
+    assert f"Sample {near:,}" in said(app) and app.number_input(key="id").value == near
 
 
 def test_nearest_neighbours_come_with_the_end_of_a_run(no_run, open_page):
