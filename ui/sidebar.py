@@ -37,8 +37,10 @@ def _recipe(name: str, found: list[Run]) -> str | None:
     scored = [key for key in keys if any(run.recipe == key and run.looks for run in found)]
     if not scored:
         return None  # until the first epoch is committed the pages say what is at work
+    a = state.asked("a")  # a link to A alone means A's recipe, also when a newer one has come
+    default = next((run.recipe for run in found if run.config and a in (run.id, run.group) and run.recipe in keys), scored[0])
     st.selectbox(
-        "Recipe", keys, index=keys.index(scored[0]), key="recipe", **BOUND,
+        "Recipe", keys, index=keys.index(default), key="recipe", **BOUND,
         help="What a run was asked to do, architecture and seed aside. Runs of one recipe may be averaged and compared. Newest first.",
     )  # fmt: skip
     recipe = st.session_state["recipe"]

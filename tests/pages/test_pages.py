@@ -227,6 +227,18 @@ def test_nearest_neighbours_come_with_the_end_of_a_run(no_run, open_page):
     assert "are labelled" in said(fine(open_page("sample", id="7")))
 
 
+def test_a_link_to_a_group_alone_opens_its_recipe(no_run, open_page):
+    """The address bar leaves out a recipe that was the newest; it still opens the same page when a newer one has come."""
+    first = made_cache.add_run(no_run, "resnet20", 0)
+    newer = made_cache.add_run(no_run, "resnet20", 0, epochs=8, looks=8)
+    for config, wanted in ((first, {"a": first.group_id}), (first, {"a": first.run_id}), (newer, {"a": newer.group_id})):
+        app = fine(open_page("overview", **wanted))
+        for _ in range(2):
+            chosen = [app.sidebar.selectbox(key=key).value for key in ("recipe", "a")]
+            assert not warned(app) and chosen == [config.recipe, wanted["a"]]
+            fine(app.run())
+
+
 def test_a_deep_link_to_a_sample(many, open_page):
     app = fine(open_page("sample", id="7", b=group(many, "vgg16")))
     assert app.number_input(key="id").value == 7
