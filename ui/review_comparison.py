@@ -48,7 +48,8 @@ def draw(now: state.State, found: list[Run]) -> None:
     try:
         made = compared(now.data, before, after, now.metric)
     except LearnabilityError as error:
-        empty.broken("These two cannot be compared", error)
+        unfinished = [run for run in (*before, *after) if run.partial]
+        waiting(unfinished) if unfinished else empty.broken("These two cannot be compared", error)
         return
     counts = made.counts
     seeds = " and ".join(words.count(len(runs), "seed") for runs in (before, after))
@@ -67,6 +68,14 @@ def draw(now: state.State, found: list[Run]) -> None:
         changed(data.dataset(now.data, before[0].config.fingerprint, before[0].config.labels), made)
     with st.popover("Download sample by sample"):
         headline.downloads(lambda: made.samples, "before-after")
+
+
+def waiting(unfinished: list[Run]) -> None:
+    st.subheader("Not every run has all its epochs yet", anchor=False)
+    for run in unfinished:
+        st.text(f"{run.label} on {run.config.labels}: {words.state_line(run)}")
+    st.caption("Before and after are compared over the same number of epochs. A run that stands still is resumed or deleted under Runs.")
+    st.button("Look again", key="look-again")
 
 
 def compared(name: str, before: list[Run], after: list[Run], metric: str) -> review.BeforeAfter:

@@ -226,6 +226,9 @@ def test_before_and_after_by_sample_and_class(own_many, open_page):
     table = app.dataframe[0].value.set_index("Class")
     assert table["Size after"]["3"] == table["Size before"]["3"] - 6 and table["Size after"]["8"] == table["Size before"]["8"] + 6
     assert "resnet20" in app.selectbox(key="twins").value
+    made_cache.add_run(own_many, "resnet20", 1, labels=version, looks=3, state=None)
+    text = said(fine(app.run()))
+    assert "resnet20-s1 on reviewed-1: running, 3 of 12 epochs" in text and "allow it by name" not in text
 
 
 def test_the_corrected_folder_goes_into_the_cache_alone(own_many, open_page):
