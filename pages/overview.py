@@ -5,7 +5,7 @@ import streamlit as st
 
 from learnability.charts import distributions
 from learnability.metrics import SHARES
-from ui import data, details, empty, gallery, headline, listing, reliability, scored, state, words
+from ui import data, details, empty, gallery, headline, left_out, listing, reliability, scored, state, words
 
 now, found = empty.chosen()
 run = next((run for run in found if run.recipe == now.recipe and run.config), None)
@@ -20,13 +20,14 @@ def counted() -> None:
         ("Train samples", f"{opened.N:,}", None),
         ("Test samples", f"{info.get('test', 0):,}", f"How they came about: {info.get('split', 'not known')}"),
         ("Classes", str(opened.K), None), ("Pictures", size, "What the networks see: width × height in pixels"),
-        ("Rejected files", f"{info.get('rejects', 0):,}", "Files that could not be used; listed with reasons in rejects.parquet"),
+        ("Rejected files", f"{info.get('rejects', 0):,}", "Files that could not be used; listed below with their reasons"),
         ("Exact duplicates", f"{info.get('duplicates', 0):,}", f"Train samples whose pixels occur more than once; {twice} have two labels"),
     ]  # fmt: skip
     for column, (label, value, said) in zip(st.columns(len(cells)), cells, strict=True):
         column.metric(label, value, help=said)
     for warning in info.get("warnings", []):
         st.text(f"Note: {warning}")
+    left_out.draw(opened)
 
 
 def ends(made) -> None:

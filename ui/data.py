@@ -14,7 +14,7 @@ from learnability.datasets import Dataset
 from learnability.store import architectures as architecture_store
 from learnability.store import datasets as dataset_store
 from learnability.store import features as feature_store
-from learnability.store import identity, locks, runs, scores
+from learnability.store import files, identity, locks, runs, scores
 from learnability.store.paths import Cache
 from learnability.store.runs import Run
 from ui import pictures
@@ -55,6 +55,11 @@ def source_row(opened: Dataset, sample_id: int) -> dict:
     """The columns that the source had for a sample, its size there among them."""
     row = samples(opened).slice(sample_id, 1).to_pylist()[0]
     return {name: value for name, value in row.items() if value is not None}
+
+
+def rejects(opened: Dataset) -> pa.Table:
+    """Files of the source that did not become samples: key, reason. Read anew each time."""
+    return files.read_table(opened.folder / "rejects.parquet", ["key", "reason"])
 
 
 @st.cache_resource(max_entries=4, show_spinner=False, hash_funcs={Dataset: lambda d: str(d.folder)})

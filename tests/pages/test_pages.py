@@ -8,8 +8,10 @@ import zlib
 import numpy as np
 import pyarrow as pa
 import pytest
+from PIL import Image
 
 import ui.process
+from learnability.prepare import prepare
 from learnability.store import files
 from learnability.store.runs import load_run, write_head
 from tests.ui import made_cache
@@ -225,6 +227,19 @@ def test_nearest_neighbours_come_with_the_end_of_a_run(no_run, open_page):
     assert "appear when a run is done" in said(fine(open_page("sample", id="7")))
     write_head(no_run.run_folder("digits", config.run_id), done)
     assert "are labelled" in said(fine(open_page("sample", id="7")))
+
+
+def test_rejected_files_are_listed_with_their_reasons(empty, tmp_path, open_page):
+    for name in ("cats", "dogs"):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        Image.new("RGB", (32, 32), (len(name) * 40, 10, ord(name[0]))).save(tmp_path / "pets" / name / "0.png")
+    (tmp_path / "pets" / "dogs" / "broken.png").write_bytes(b"no picture")
+    prepare(made_cache.Cache(empty), str(tmp_path / "pets"), name="pets")
+    app = fine(open_page("overview"))
+    assert [one.label for one in app.main.expander] == ["1 rejected file, each with its reason"] and not app.dataframe
+    app.session_state["rejects-open"] = True
+    (table,) = [frame.value for frame in fine(app.run()).dataframe]
+    assert table.loc[0, "File"] == "dogs/broken.png" and table.loc[0, "Reason"]
 
 
 def test_a_link_to_a_group_alone_opens_its_recipe(no_run, open_page):
