@@ -143,7 +143,7 @@ METRICS: dict[str, Metric] = {
     "first_learned": Metric(
         name="first_learned",
         label="First learned (epoch)",
-        sentence="When the network named the class right for the first time, counted from 0.",
+        sentence="When the network named the class right for the first time, counted from 0; E if it never did.",
         easy_is="low",
         range=lambda E, K: (0, E),
         whole=True,

@@ -262,6 +262,7 @@ def test_a_deep_link_to_a_sample(many, open_page):
     assert len(app.get("plotly_chart")) == 3 and len(app.get("bidi_component")) >= 1
     scores = app.table[0].value
     assert {"Learnability", "Label suspicion", "Mean loss"} <= set(scores["Score"])
+    assert "E if it never did" in scores.set_index("Score").loc["First learned (epoch)", "What it tells"], "no epoch has that number"
     assert "higher = easier" in set(scores["Direction"])
 
 
