@@ -20,6 +20,7 @@ PRESETS = {
 }
 DEFAULTS = RunConfig(data="x", fingerprint="0" * 64, arch="resnet20")
 TOLD = "launch-told"
+PREPARING = "prepare-asked"  # the preparation asked for here: the sidebar tells how it goes
 SCRATCH = "from scratch"
 SIDE_BY_SIDE = "Runs at a time, in one process: they share a GPU, or the cores. The first is done later, all need memory at once."
 ARCHS = "Add one of your own in a shell: python -m learnability architectures add timm:NAME"
@@ -216,8 +217,9 @@ def _prepare_asked() -> None:
 
 def _queue_preparation(source: str, **options) -> None:
     try:
-        jobs.prepare(data.cache(), source, **options)
+        name = jobs.prepare(data.cache(), source, **options)
     except LearnabilityError as error:
         state.set_widget(TOLD, [(False, str(error))])
     else:
-        state.set_widget(TOLD, [(True, "Preparing in the background. The data set appears in the list above.")])
+        state.set_widget(TOLD, [])
+        state.set_widget(PREPARING, name)

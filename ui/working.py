@@ -34,11 +34,31 @@ def sidebar(name: str | None, drawn: dict[str, int], names: tuple[str, ...]) -> 
         st.caption(", ".join(waiting))
     if found.waits:
         st.text(found.waits)
+    _prepared()
     _changes(name, drawn, names)
     if found.interrupted:
         count = words.count(len(found.interrupted), "run or preparation was", "runs or preparations were")
         st.warning(f"{count} interrupted.")
         st.button("Resume what was interrupted", key="resume-all", width="stretch", on_click=_resume_all, args=(found.interrupted,))
+
+
+def _prepared() -> None:
+    """The preparation that was asked for in this session: on its way, or how it ended."""
+    asked = state.widget(launch.PREPARING)
+    try:
+        now = jobs.state(data.cache(), "", asked) if asked else None
+    except LearnabilityError:
+        return  # taken out of the queue
+    if now is None:
+        return
+    if now.state == "done":
+        st.success("Prepared:")
+        st.text(now.reason)
+    elif now.state in ("failed", "crashed", "stopped"):
+        st.warning("Not prepared:")
+        st.text(now.reason)
+    else:
+        st.caption("Preparing in the background. The data set appears here.")
 
 
 def _changes(name: str | None, drawn: dict[str, int], names: tuple[str, ...]) -> None:

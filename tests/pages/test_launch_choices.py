@@ -1,16 +1,39 @@
 """The launch form offers what is built in, registered or taken from a library before, and features that are whole."""
 
 import dataclasses
+import os
 
 import numpy as np
 
 from learnability import jobs
 from learnability.config import ARCHITECTURES, RunConfig
+from learnability.jobs import queue as job_queue
+from learnability.jobs.processes import Process
 from learnability.store.architectures import Registered, register
 from learnability.store.datasets import open_dataset
 from learnability.store.features import FeatureWriter, declare
 from learnability.store.runs import create_run
 from tests.store.test_features import BACKBONE
+from tests.ui import made_cache
+from ui import roots
+
+
+def test_a_preparation_asked_for_is_told_how_it_ended(empty, tmp_path, monkeypatch, open_page):
+    monkeypatch.setenv(roots.VARIABLE, str(tmp_path))
+    cache, folder = made_cache.Cache(empty), tmp_path / "photos"
+    folder.mkdir()
+    job_queue.write(cache, lambda connection: job_queue.set_worker(connection, "prepare", Process.of(os.getpid())))  # none is started
+    app = open_page("overview")
+    app.session_state["prepare-open"] = True
+    app.run().sidebar.text_input(key="prepare-source").set_value("photos").run()
+    app.sidebar.button(key="prepare").click().run()
+    assert "Preparing in the background. The data set appears here." in [one.value for one in app.sidebar.caption]
+    (job,) = job_queue.read(cache, job_queue.jobs)
+    for code, note, told in ((2, "folder photos has one class", "Not prepared:"), (0, "data set photos is ready", "Prepared:")):
+        ended = {"state": "ended", "code": code, "note": note}
+        job_queue.write(cache, lambda connection, ended=ended: job_queue.change(connection, job.key, **ended))
+        assert not app.run().exception
+        assert told in [one.value for one in (*app.sidebar.warning, *app.sidebar.success)] and note in [t.value for t in app.sidebar.text]
 
 
 def opened(open_page):
