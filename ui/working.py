@@ -66,8 +66,10 @@ def _changes(name: str | None, drawn: dict[str, int], names: tuple[str, ...]) ->
     if name is not None:
         known = {run.id: run.looks for run in data.all_runs(name)}
         new = sum(max(looks - drawn.get(run_id, 0), 0) for run_id, looks in known.items())
-    if tuple(data.dataset_names()) != names:
-        if st.button("Show the new data set", key="show-new-data", type="primary", width="stretch"):
+    if (now := tuple(data.dataset_names())) != names:
+        added = [one for one in now if one not in names]
+        to = {"on_click": state.set_widget, "args": ("data", added[0])} if len(added) == 1 else {}
+        if st.button("Show the new data set", key="show-new-data", type="primary", width="stretch", **to):
             st.rerun()
     elif new and st.button(f"Show {words.count(new, 'new epoch')}", key="show-new", width="stretch"):
         st.rerun()

@@ -8,7 +8,9 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from learnability.prepare import prepare
 from learnability.store.runs import load_runs
 from tests.browser.conftest import ROOT, VIEW, Watched, group, serving
 from tests.browser.test_walk import inside, means
@@ -72,7 +74,9 @@ def test_a_filter_begins_at_the_first_sheet_and_is_let_go_again(own, watched):
     address, _ = own
     seen = watched()
     page = seen.page
-    shown = page.locator("[data-testid=stMain]").get_by_text("Shown:")
+
+    def shown(said: str) -> None:
+        page.locator("[data-testid=stMain]").get_by_text(f"Shown: {said}.").first.wait_for(timeout=30_000)
 
     def choose(box: str, option: str) -> str:
         page.get_by_role("combobox", name=box, exact=True).click()
@@ -80,11 +84,13 @@ def test_a_filter_begins_at_the_first_sheet_and_is_let_go_again(own, watched):
         return seen.still().page.url
 
     seen.open(f"{address}/gallery?sheet=3")
-    assert "Shown: 201 to 300." in shown.inner_text()
-    assert "sheet" not in choose("Class", "3") and "Shown: 1 to 100." in shown.inner_text()
+    shown("201 to 300")
+    assert "sheet" not in choose("Class", "3")
+    shown("1 to 100")
     page.locator("[data-testid=stPagination]").get_by_text("2", exact=True).click()
     page.wait_for_url("**sheet=2**")
-    assert "sheet" not in choose("Score", "Mean loss") and "Shown: 1 to 100." in shown.inner_text()
+    assert "sheet" not in choose("Score", "Mean loss")
+    shown("1 to 100")
 
     page.get_by_role("button", name="Save this list").click()
     page.get_by_role("textbox", name="Name").fill("threes")
@@ -148,3 +154,16 @@ def test_twenty_sessions_at_once(own, chromium):
     for seen in people:
         seen.page.close()
         assert not seen.wrong, seen.wrong
+
+
+def test_a_data_set_that_appears_is_what_its_button_shows(own, watched, tmp_path):
+    address, cache = own
+    seen = watched()
+    page = seen.open(f"{address}/runs").page
+    for name in ("cats", "dogs"):
+        (tmp_path / "zoo" / name).mkdir(parents=True)
+        Image.new("RGB", (32, 32), (10, 20, ord(name[0]))).save(tmp_path / "zoo" / name / "0.png")
+    prepare(cache, str(tmp_path / "zoo"), name="zoo")
+    page.get_by_role("button", name="Show the new data set").click(timeout=30_000)
+    page.get_by_text("No run yet").wait_for(timeout=30_000)
+    assert seen.still().page.get_by_role("combobox", name="Data set", exact=True).input_value() == "zoo"
