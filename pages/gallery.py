@@ -19,7 +19,8 @@ which = chosen.which
 shown = made
 if which == "Suspicious labels":
     shown = listing.other_score(now, found, made.id, "suspicion") or made
-ids = listing.ordered(now, found, shown, order.WHICH.get(which, "hardest"))
+how = which if which == order.COPIES else order.WHICH.get(which, "hardest")
+ids = listing.copies(opened, made) if which == order.COPIES else listing.ordered(now, found, shown, how)
 ids, parts = filters.apply(now, found, made, b, opened, ids, chosen)
 both = [one for one in (shown, made if made is not shown else None, b) if one]
 own = {name: state.url_or_widget(name) for name in ("in", "selection", "metric_b", "level")} | chosen.params
@@ -48,10 +49,10 @@ def sheets_of(ids: np.ndarray) -> None:
         state.report_ignored(sheet=sheet)
     first, stop = order.SHEET * (sheet - 1), min(order.SHEET * sheet, len(ids))
     page_ids = [int(i) for i in ids[first:stop]]
-    said = f"{words.count(len(ids), 'sample')}, {order.said(shown, order.WHICH.get(which, 'hardest'))}"
+    said = f"{words.count(len(ids), 'sample')}, {order.said(shown, how)}"
     with above:
         st.text(f"{said[0].upper()}{said[1:]}. Shown: {first + 1:,} to {stop:,}.")
-        if tie := order.cut_in_tie(shown, shown.rows(ids), first, stop):
+        if how != order.COPIES and (tie := order.cut_in_tie(shown, shown.rows(ids), first, stop)):
             st.caption(tie)
 
     grid, beside = st.columns([8, 3], gap="medium")

@@ -5,7 +5,7 @@ import streamlit as st
 
 from learnability.charts import distributions
 from learnability.metrics import SHARES
-from ui import data, details, empty, gallery, headline, left_out, listing, reliability, scored, state, words
+from ui import data, details, empty, gallery, headline, left_out, listing, order, reliability, scored, state, words
 
 now, found = empty.chosen()
 run = next((run for run in found if run.recipe == now.recipe and run.config), None)
@@ -28,6 +28,8 @@ def counted() -> None:
     for warning in info.get("warnings", []):
         st.text(f"Note: {warning}")
     left_out.draw(opened)
+    if info.get("duplicates") and run is not None:
+        st.button("Show the exact copies", key="show-copies", on_click=state.leave_note, args=("gallery",), kwargs={"which": order.COPIES})
 
 
 def ends(made) -> None:

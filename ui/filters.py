@@ -33,7 +33,8 @@ class Filters:
 def controls(now: state.State, found: list[Run], opened: Dataset, b: Series | None) -> Filters:
     names, saved, hard = listing.class_names(opened), data.selection_names(now.data), hard_for_whom.choices(now, found)
     columns = iter(st.columns(4 + bool(hard) + bool(saved)))
-    next(columns).selectbox("Show", [*order.WHICH, *(order.QUADRANTS if b else ())], key="which", **BOUND)
+    copies = [order.COPIES] if opened.info.get("duplicates") else []
+    next(columns).selectbox("Show", [*order.WHICH, *copies, *(order.QUADRANTS if b else ())], key="which", **BOUND)
     next(columns).selectbox("Class", names, index=None, placeholder="all classes", key="class", **BOUND)
     told = "The class that the networks predict most often when they miss the label."
     next(columns).selectbox("Often taken for", names, index=None, placeholder="any class", key="wrong", help=told, **BOUND)

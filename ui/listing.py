@@ -29,6 +29,13 @@ def ordered(now: state.State, found: list[Run], made: Series, which: str) -> np.
     return scored.ordered(made, which, aum, never)
 
 
+def copies(opened: Dataset, made: Series) -> np.ndarray:
+    """Sample ids of the series whose pixels occur more than once in the data set, copies side by side."""
+    images = data.identities(opened).hashes[: opened.N].dictionary_encode().indices.to_numpy()
+    found = order.copies(images, opened.labels_N)
+    return found[np.isin(found, made.sample_ids_N)]
+
+
 def written(opened: Dataset, made: Series | None, sample_ids: list[int], b: Series | None = None) -> tuple[list[str], list[list[str]]]:
     """(names read aloud, captions beneath) of the tiles: label, then the scores."""
     names, captions = [], []

@@ -22,6 +22,7 @@ QUADRANTS = {  # the same, with A and B chosen -> the quadrant
     "Easy for both": "easy for both",
     "Not told apart": "not told apart from seed noise",
 }
+COPIES = "Exact copies"
 LEVELS = ("raw", "removed")
 
 
@@ -51,8 +52,27 @@ def by_turns(rows: np.ndarray, labels_N: np.ndarray) -> np.ndarray:
     return rows[by_class[np.lexsort((labels, turn))]]
 
 
+def copies(image_N: np.ndarray, labels_N: np.ndarray) -> np.ndarray:
+    """Rows whose image occurs more than once, copies side by side, images under more than one label first.
+
+    `image_N` (N,) int tells images apart; rows without a label, -1, are left out.
+    """
+    rows = np.flatnonzero(labels_N >= 0)
+    _, image_n = np.unique(image_N[rows], return_inverse=True)
+    labels_n, count = labels_N[rows], int(image_n.max(initial=-1)) + 1
+    first, low, high = (np.full(count, start) for start in (len(labels_N), np.iinfo(np.int64).max, -1))
+    np.minimum.at(first, image_n, rows)
+    np.minimum.at(low, image_n, labels_n)
+    np.maximum.at(high, image_n, labels_n)
+    repeated = np.flatnonzero(np.bincount(image_n, minlength=count)[image_n] > 1)
+    image = image_n[repeated]
+    return rows[repeated[np.lexsort((repeated, first[image], low[image] == high[image]))]]
+
+
 def said(made: Series, which: str) -> str:
     """How the list is ordered, in words."""
+    if which == COPIES:
+        return "each with its exact copies beside it, pictures under more than one label first"
     name = words.label(made.metric)
     if not words.ordered(made.metric) and which in ("hardest", "easiest"):
         return (

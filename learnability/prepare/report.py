@@ -102,10 +102,15 @@ def sentences(labels_N: np.ndarray, class_names: tuple[str, ...], dropped: list[
     if found["duplicates"]:
         said.append(f"{found['duplicates']:,} train samples are exact duplicates of another one.")
     if found["conflicts"]:
-        said.append(f"{found['conflicts']:,} images stand under more than one label.")
+        said.append(f"{_number(found['conflicts'], 'image stands', 'images stand')} under more than one label.")
     if found["test_in_train"]:
-        said.append(f"{found['test_in_train']:,} test samples are train samples too: test accuracy flatters.")
+        twice = _number(found["test_in_train"], "test sample is a train sample", "test samples are train samples")
+        said.append(f"{twice} too: test accuracy flatters.")
     return said
+
+
+def _number(count: int, one: str, more: str) -> str:
+    return f"{count:,} {one if count == 1 else more}"
 
 
 def _named(names: list[str]) -> str:

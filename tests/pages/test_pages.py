@@ -378,3 +378,19 @@ def test_runs_side_by_side_tell_what_they_ran_with(own_many, open_page):
     assert told["Asked for"].to_numpy().tolist() == [["seed", "0", "1"]]
     fine(app.selectbox(key="config-second").set_value(first).run())
     assert "Asked for: the same." in said(app) and "Ran with: the same." in said(app)
+
+
+def test_exact_copies_are_one_click_from_the_overview(tmp_path, monkeypatch, open_page):
+    """Two pictures stand twice, one of them under two labels: these come first."""
+    for folder, name, like in [("cat", "a", 0), ("cat", "b", 1), ("cat", "c", 1), ("dog", "d", 0), ("dog", "e", 2), ("dog", "f", 3)]:
+        pixels = np.random.Generator(np.random.PCG64(like)).integers(0, 256, (32, 32, 3), np.uint8)
+        (tmp_path / "pets" / folder).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(tmp_path / "pets" / folder / f"{name}.png")
+    cache = made_cache.Cache(tmp_path / "cache")
+    prepare(cache, f"folder:{tmp_path / 'pets'}", name="pets", size=32)
+    monkeypatch.setenv("LEARNABILITY_CACHE", str(cache.root))
+    made_cache.add_run(cache, "resnet20", 0, data="pets")
+    app = fine(open_page("overview"))
+    assert "1 image stands under more than one label" in said(app) and app.button(key="show-copies").label == "Show the exact copies"
+    app = fine(open_page("gallery", which="Exact copies"))
+    assert "4 samples, each with its exact copies beside it, pictures under more than one label first. Shown: 1 to 4." in said(app)

@@ -197,7 +197,7 @@ class TestFolders:
         assert len(set(dataset.keys)) == dataset.N and len(set(dataset.hashes)) == dataset.N - 2
         assert (
             "3 train samples are exact duplicates" in prepared.summary()
-            and "1 images stand under more than one label" in prepared.summary()
+            and "1 image stands under more than one label" in prepared.summary()
         )
 
     def test_orientation_is_applied_alike_from_folder_and_parquet(self, cache, tmp_path):

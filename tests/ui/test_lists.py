@@ -142,3 +142,10 @@ def test_numbers_in_words():
     assert words.number(3.0, "first_learned") == "3" and words.number(0.5, "learnability") == "0.50"
     assert words.share(0, 0) == "0" and words.count(1, "sample") == "1 sample" and words.count(2000, "sample") == "2,000 samples"
     assert all(words.axis(metric) for metric in words.choosable()) and set(words.UNITS) >= set(words.choosable())
+
+
+def test_copies_stand_side_by_side_those_under_two_labels_first():
+    images = np.array([5, 7, 5, 9, 7, 3, 9, 3, 7])
+    labels = np.array([0, 1, 0, 2, 1, 4, 0, -1, 1])
+    assert order.copies(images, labels).tolist() == [3, 6, 0, 2, 1, 4, 8], "of 3 and 3 one was dropped: no copy is left"
+    assert order.copies(np.arange(4), np.zeros(4, int)).tolist() == order.copies(np.zeros(0, int), np.zeros(0, int)).tolist() == []
