@@ -38,12 +38,12 @@ class Commits:
         self.state: State | None = None
         self.state_epochs = writer.done_epochs
 
-    def add(self, epoch: int, signals: dict[str, np.ndarray], look: dict, state: State) -> None:
-        """One more finished epoch: its look, and the state after it."""
+    def add(self, epoch: int, signals: dict[str, np.ndarray], look: dict, state: State | None) -> None:
+        """One more finished epoch: its look, and the state after it; None where its owner keeps that."""
         self.pending.append((epoch, signals, look))
         self.state, self.state_epochs = state, epoch + 1
         if self._due("signals"):
-            self._commit(checkpoint=self._due("checkpoint"))
+            self._commit(checkpoint=state is not None and self._due("checkpoint"))
         if self._due("scores") and not self.pending:
             self._scores()
 

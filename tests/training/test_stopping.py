@@ -109,13 +109,13 @@ class Written:
         self.calls.append(("scores", self.clock.now, 0))
 
 
-def run(epoch_s: float, epochs: int, cost: float, signals=None, state=None, **policy) -> tuple[Written, Commits, Clock]:
+def run(epoch_s: float, epochs: int, cost: float, signals=None, state=(), **policy) -> tuple[Written, Commits, Clock]:
     clock = Clock()
-    written = Written(clock, cost, signals)
+    written, state = Written(clock, cost, signals), None if state is None else dict(state)
     commits = Commits(written, CommitPolicy(**policy), clock)
     for epoch in range(epochs):
         clock.now += epoch_s
-        commits.add(epoch, {}, {"epoch": epoch}, state or {})
+        commits.add(epoch, {}, {"epoch": epoch}, state)
     return written, commits, clock
 
 
@@ -148,6 +148,12 @@ def test_a_short_run_keeps_its_share_for_the_checkpoint_at_its_end():
     longer, *_ = run(epoch_s=8.0, epochs=40, cost=0.4, signals=0.003, state=weights, scores_s=1e9)
     first = next(at for kind, at, _ in longer.calls if kind == "checkpoint") - 100
     assert 80 < first < 100
+
+
+def test_a_loop_of_somebodys_own_keeps_its_state_itself():
+    written, commits, _ = run(epoch_s=1.0, epochs=400, cost=0.001, state=None)
+    commits.settle()
+    assert written.looks == 400 and {kind for kind, _, _ in written.calls} == {"signals", "scores"}
 
 
 def test_a_commit_waits_for_its_share_only_so_long():
