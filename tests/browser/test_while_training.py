@@ -71,7 +71,7 @@ def test_a_cold_link_restores_the_view_and_a_run_that_trains_leaves_it_alone(own
 
 
 def test_a_filter_begins_at_the_first_sheet_and_is_let_go_again(own, watched):
-    address, _ = own
+    address, cache = own
     seen = watched()
     page = seen.page
 
@@ -83,7 +83,7 @@ def test_a_filter_begins_at_the_first_sheet_and_is_let_go_again(own, watched):
         page.get_by_role("option", name=option, exact=True).click()
         return seen.still().page.url
 
-    seen.open(f"{address}/gallery?sheet=3")
+    seen.open(f"{address}/gallery?a={group(cache.root, 'vgg16')}&sheet=3")
     shown("201 to 300")
     assert "sheet" not in choose("Class", "3")
     shown("1 to 100")
