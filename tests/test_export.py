@@ -343,6 +343,8 @@ def test_a_folder_that_is_there_or_cannot_be_is_refused_before_work(cache, photo
         assert main(["export", "folder", "--data", "photos", "--out", str(tmp_path / out)]) == 2
         assert "is there already: expected a new folder" in capsys.readouterr().err
     assert main(["export", "folder", "--data", "photos", "--out", str(tmp_path / "x"), "--images", str(tmp_path / "file")]) == 2
+    assert main(["export", "folder", "--data", "photos", "--out", str(photos / "corrected")]) == 2
+    assert f"lies inside {photos}" in capsys.readouterr().err and not (photos / "corrected").exists()
     original = open_dataset(cache, "photos")
     with pytest.raises(InputError, match="every sample is dropped"):
         export.corrected_folder(original, np.full(8, -1), original.class_names, tmp_path / "none")

@@ -73,6 +73,8 @@ def corrected_folder(
     work = _Work(original, labels, class_names, originals, copy)
     _check_names(labels[rows], class_names)
     refuse_taken(out)
+    if originals is not None and (source := originals.folder_around(out)):
+        raise InputError(f"{out} lies inside {source}, which would then be prepared with a class more. Choose a folder outside of it.")
     try:
         with appearing(out.absolute()) as temporary:
             work.make_folders(temporary, rows)

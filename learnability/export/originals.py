@@ -21,6 +21,7 @@ class Originals:
     def __init__(self, dataset: Dataset, root: Path | None = None):
         hint, _, test_hint = str(dataset.info.get("source", "")).partition(_JOINED)
         self._joined = bool(test_hint)
+        self._listed = [_root(part) for part in (hint, test_hint) if part.startswith("folder ")]
         self._train = os.fspath(root.absolute()) if root is not None else _root(hint)
         self._test = _root(test_hint) if self._joined else self._train
         self._real: dict[str, bool] = {}  # folder -> whether it is one, and no link
@@ -29,6 +30,11 @@ class Originals:
     def known(self) -> bool:
         """Whether the source is made of files at all."""
         return self._train is not None or self._test is not None
+
+    def folder_around(self, place: Path) -> str | None:
+        """The image folder of the source that a place lies in: preparing it again would list what stands there."""
+        real = place.resolve()
+        return next((root for root in self._listed if root and real.is_relative_to(Path(root).resolve())), None)
 
     def path(self, key: str, is_test: bool) -> str | None:
         """The regular file behind a sample, or None: nothing outside the source's folder, no link on the way."""
