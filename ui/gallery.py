@@ -134,7 +134,7 @@ def tiles(
             _open(_known(st.session_state[place].opened, sample_ids), sample_ids, said, back)
 
         TILES(key=place, data=content, on_picked_change=picked, on_opened_change=opened_one, on_ranged_change=ranged)
-    state.follow()  # in a fragment the frame does not run
+    state.hand_over()
     chosen = state.picked(place)
     return chosen if chosen in sample_ids else None
 

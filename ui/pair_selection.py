@@ -31,7 +31,7 @@ def draw(opened: Dataset, made: Series, b: Series, shapes: lasso.Shapes, ids: np
         picked = gallery.tiles("selected", opened, first, *listing.written(opened, made, first, b), said, "compare")
     with beside:
         details.beside("selected", opened, [made, b], picked, first, said, "compare")
-    state.follow()  # in a fragment the frame does not run
+    state.hand_over()
 
 
 def _actions(row, opened: Dataset, made: Series, b: Series, shapes: lasso.Shapes, ids: np.ndarray) -> None:

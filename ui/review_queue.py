@@ -95,7 +95,7 @@ def draw(opened: Dataset, found: reviews.Suspects, ids: np.ndarray) -> None:
             st.toggle(
                 "Search its nearest neighbours", key="review_near", persist_state="session", help="Takes a moment: the data set is large."
             )
-    state.follow()  # in a fragment the frame does not run
+    state.hand_over()
 
 
 def progress(done: reviews.Reviewed) -> None:

@@ -94,8 +94,14 @@ def leave_note(page: str, **params) -> None:
     st.session_state["goto"] = page, {name: str(value) for name, value in params.items() if value is not None}
 
 
+def hand_over() -> None:
+    """In fragments, for which the frame does not run: it follows the note. From here what the sidebar has in the URL would be lost."""
+    if "goto" in st.session_state:
+        st.rerun()
+
+
 def follow() -> None:
-    """Called by the frame once the sidebar stands, and by fragments, for which the frame does not run."""
+    """Called by the frame once the sidebar stands."""
     if "goto" in st.session_state:
         page, params = st.session_state.pop("goto")
         for name in params:  # the page's widget takes the value from the URL, not from an earlier visit

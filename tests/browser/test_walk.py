@@ -66,10 +66,10 @@ def inside(area: str, x_N: np.ndarray, y_N: np.ndarray) -> list[int]:
     return np.flatnonzero(np.abs(turn.sum(0)) > np.pi).tolist()
 
 
-def test_the_grid_by_keyboard_and_the_way_back(server, watched):
+def test_the_grid_by_keyboard_and_the_way_back(server, many_root, watched):
     seen = watched()
-    page = seen.page
-    seen.open(f"{server}/gallery?which=Easiest&class=3")
+    page, a = seen.page, group(many_root, "vgg16")
+    seen.open(f"{server}/gallery?a={a}&which=Easiest&class=3")
     assert page.get_by_text("Shown: 1 to 100").is_visible()
     tiles = page.locator(".tile")
     tiles.first.focus()
@@ -91,6 +91,7 @@ def test_the_grid_by_keyboard_and_the_way_back(server, watched):
     page.keyboard.press("Enter")
     page.wait_for_url(f"**/sample?id={chosen}*")
     seen.still()
+    assert f"a={a}" in page.url, "loaded anew it is the same page"
     assert page.get_by_text("5 of 146").first.is_visible() or page.get_by_text("5 of ").first.is_visible()
     assert seen.colours(PLOT) > 4
     page.get_by_role("button", name="Next").click()
@@ -99,7 +100,7 @@ def test_the_grid_by_keyboard_and_the_way_back(server, watched):
     page.get_by_role("button", name="Back to the list").click()
     page.wait_for_url("**/gallery?**")
     seen.still()
-    assert "which=Easiest" in page.url and "class=3" in page.url
+    assert "which=Easiest" in page.url and "class=3" in page.url and f"a={a}" in page.url
     assert page.locator(".tile").count() == 100
 
 
