@@ -154,7 +154,7 @@ def test_a_row_of_pictures_is_marked_with_shift_and_decided_at_once(reviewing, w
     action = review.read_log(cache, "digits").actions[-1]
     rows = identities(open_dataset(cache, "digits")).match(*zip(*action.samples, strict=True)).rows_n
     assert sorted(rows.tolist()) == sorted(int(name.split(",")[0].removeprefix("sample ")) for name in names)
-    assert page.get_by_text("0 samples marked").is_visible()
+    page.get_by_text("0 samples marked").wait_for(timeout=60_000)
 
     seen.open(f"{address}/review?queue=Log")
     page.locator("[data-testid=stDataFrame] canvas").first.click(position={"x": 17, "y": 52}, force=True)
