@@ -263,6 +263,8 @@ def test_the_form_advises_epochs_and_seeds_by_ordinary_runs(own_many, open_page,
     told = enough.epochs_sentence(falling, "vgg16")
     assert told.startswith("vgg16: seeds agreed best after 5 epochs (0.87), less since; after all 12 at 0.62. An early score says")
     assert enough.epochs_sentence(found, "vgg16").endswith("More may help.")
+    single = dataclasses.replace(found, looks=(1,), reliability=(0.7,), enough=1)
+    assert enough.epochs_sentence(single, "vgg16") == "vgg16: two seeds agree after 1 epoch at 0.70. More may help."
 
 
 def test_the_form_reads_no_large_recordings_for_its_advice(seeds, open_page, monkeypatch):
