@@ -14,6 +14,7 @@ from learnability.errors import ConfigError
 from learnability.store.architectures import Registered, unknown
 from learnability.training.foreign import MISFIT, Origin, origin
 from learnability.training.heads import Head, head_of, in_float32
+from learnability.training.normed import activated
 from learnability.training.trial import Traits, tried
 
 __all__ = ["ARCHITECTURES", "Network", "build", "built", "head_of", "origin_of"]
@@ -33,6 +34,19 @@ class Depthwise(nn.Conv2d):
             return super().forward(x)
         with torch.autocast("cpu", enabled=False):
             return super().forward(x.float()).to(x.dtype)
+
+
+class Layers(nn.Sequential):
+    """One after the other, batch norm and the ReLU after it as one step."""
+
+    def forward(self, x):
+        layers = list(self)
+        for layer, following in zip(layers, [*layers[1:], None], strict=True):
+            if isinstance(layer, nn.BatchNorm2d) and isinstance(following, nn.ReLU):
+                x = activated(layer, x)
+            elif not isinstance(layer, nn.ReLU):
+                x = layer(x)
+        return x
 
 
 class Network(nn.Module):
@@ -67,8 +81,8 @@ class Block(nn.Module):
         shortcut = x[:, :, :: self.stride, :: self.stride] if self.stride > 1 else x
         if self.missing:
             shortcut = F.pad(shortcut, (0, 0, 0, 0, self.missing // 2, self.missing - self.missing // 2))
-        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
-        return F.relu(self.bn2(self.conv2(x)) + shortcut, inplace=True)
+        x = activated(self.bn1, self.conv1(x))
+        return activated(self.bn2, self.conv2(x), shortcut)
 
 
 def resnet20(num_classes: int, in_channels: int) -> Network:
@@ -78,7 +92,7 @@ def resnet20(num_classes: int, in_channels: int) -> Network:
     for width, stride in ((16, 1), (16, 1), (16, 1), (32, 2), (32, 1), (32, 1), (64, 2), (64, 1), (64, 1)):
         layers.append(Block(width_in, width, stride))
         width_in = width
-    return Network(nn.Sequential(*layers), width_in, num_classes)
+    return Network(Layers(*layers), width_in, num_classes)
 
 
 def vgg16(num_classes: int, in_channels: int) -> Network:
@@ -89,7 +103,7 @@ def vgg16(num_classes: int, in_channels: int) -> Network:
             layers += [nn.Conv2d(width_in, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
             width_in = width
         layers.append(nn.MaxPool2d(2))
-    return Network(nn.Sequential(*layers), width_in, num_classes)
+    return Network(Layers(*layers), width_in, num_classes)
 
 
 def mobilenet(num_classes: int, in_channels: int) -> Network:
@@ -106,7 +120,7 @@ def mobilenet(num_classes: int, in_channels: int) -> Network:
             nn.ReLU(inplace=True),
         ]
         width_in = width
-    return Network(nn.Sequential(*layers), width_in, num_classes)
+    return Network(Layers(*layers), width_in, num_classes)
 
 
 ARCHITECTURES = {"resnet20": resnet20, "vgg16": vgg16, "mobilenet": mobilenet}

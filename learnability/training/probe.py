@@ -18,7 +18,7 @@ from learnability.training.devices import out_of_memory, synchronize
 from learnability.training.loop import SGD
 from learnability.training.ways import REFERENCE, Forward, Way, candidates, has_compiler
 
-FORMAT = 2
+FORMAT = 3  # what ways meant before took other times
 WARM_UP, TIMED = {"cpu": 1, "cuda": 2, "mps": 2}, 5  # steps of each way; the second captured one holds its capture
 HOPELESS = {0: 1.6, 1: 1.6, 2: 1.3, 3: 1.15}  # timed steps -> a way this much slower than the best is then timed no further
 TELLING_S = 1.0  # a first step on the CPU, not compiled, that takes so long is mostly the step itself

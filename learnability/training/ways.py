@@ -17,7 +17,7 @@ from learnability.training.products import MatrixProducts
 class Way:
     """How a network is run: `fp32` or `bf16` (autocast), `nchw` or `channels_last`, eager or compiled, an update a CUDA graph or not.
 
-    gemm: convolutions as matrix products (`products.py`)
+    gemm: convolutions as matrix products, batch norm with ReLU in one step (`products.py`)
     """
 
     precision: str

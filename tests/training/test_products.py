@@ -28,15 +28,17 @@ SHAPES = [
     (6, 6, 6, (3, 3), (1, 1), (1, 1), 2, 2),
     (6, 6, 6, (3, 3), (2, 2), (1, 1), 4, 3),
     (64, 64, 1, (3, 3), (1, 1), (1, 1), 8, 4),
+    (96, 64, 1, (3, 3), (1, 1), (0, 0), 6, 10),
     (96, 65, 1, (3, 3), (1, 1), (0, 0), 6, 10),
+    (16, 32, 1, (3, 3), (1, 1), (1, 1), 9, 4),
     (512, 512, 1, (3, 3), (1, 1), (1, 1), 2, 2),
 ]
 KINDS = ("WeightProductsBackward", "WinogradBackward")
 
 
 def kind_of(shape) -> str:
-    """The few 3 x 3 ones with as many channels out are made by Winograd's algorithm."""
-    return KINDS[shape[0] >= 64 and shape[1] >= 64]
+    """3 x 3 ones with a multiple of 16 channels in and out are made by Winograd's algorithm."""
+    return KINDS[shape[2] == 1 and shape[0] % 16 == shape[1] % 16 == 0 and shape[3:5] == ((3, 3), (1, 1))]
 
 
 def made(shape, dtype=torch.float32):

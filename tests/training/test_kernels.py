@@ -1,0 +1,78 @@
+"""Vector code made while the program runs: what is done by how many threads, and the operations with more to them than one instruction."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from learnability.training import kernels
+from learnability.training.kernels import LANES, VECTOR, Kernel
+
+
+def counted():
+    """A kernel that adds 1 to each number it is given, and writes which part of the work it was."""
+    kernel = Kernel("counted", ["numbers", "parts"], ["size"], ["step"])
+    one = kernel.emit.fptrunc(kernel.given["step"], kernels.FLOAT)
+
+    def number(index):
+        at = kernel.at(kernel.given["numbers"], index)
+        kernel.store(kernel.emit.fadd(kernel.load(at, kernels.FLOAT), one), at)
+        kernel.store(kernel.emit.sitofp(kernel.part, kernels.FLOAT), kernel.at(kernel.given["parts"], index))
+
+    kernel.loop(kernel.first, kernel.last, number)
+    return kernel.compiled()
+
+
+@pytest.fixture(params=["threads of PyTorch", "threads of Python"])
+def threads(request, monkeypatch):
+    before = torch.get_num_threads()
+    if request.param == "threads of Python":
+        monkeypatch.setattr(kernels, "_team", lambda: None)
+    elif kernels._team() is None:
+        pytest.skip("this PyTorch has another OpenMP")
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("number", [1, 2, 5])
+@pytest.mark.parametrize("count", [0, 1, 2, 7, 1000])
+@pytest.mark.parametrize("least", [1, 3])
+def test_everything_is_done_once(threads, number, count, least):
+    threads(number)
+    numbers, parts = torch.zeros(count + 1), torch.full((count + 1,), -1.0)
+    made = counted()
+    for _ in range(3):
+        found = made(count, numbers.data_ptr(), parts.data_ptr(), count, 0.5, least=least)
+    assert found == max(1, min(number, count // least))
+    assert (numbers[:count] == 1.5).all() and numbers[count] == 0, "and nothing beyond"
+    assert parts[:count].unique().tolist() == list(range(found if count else 0))
+
+
+def test_a_child_of_a_fork_works_too():
+    code = """
+import os, sys
+sys.path.insert(0, ".")
+import torch
+from tests.training.test_kernels import counted, kernels
+kernels._team = lambda: None
+torch.set_num_threads(2)
+made, numbers, parts = counted(), torch.zeros(100), torch.zeros(100)
+made(100, numbers.data_ptr(), parts.data_ptr(), 100, 1.0)
+child = os.fork()
+made(100, numbers.data_ptr(), parts.data_ptr(), 100, 1.0)
+if not child:
+    os._exit(0 if (numbers == 2).all() else 1)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+
+
+def test_a_square_is_transposed():
+    kernel = Kernel("transposed", ["square", "made"], [])
+    square = [kernel.load(kernel.at(kernel.given["square"], row * LANES), VECTOR) for row in range(LANES)]
+    for row, vector in enumerate(kernel.transposed(square)):
+        kernel.store(vector, kernel.at(kernel.given["made"], row * LANES))
+    numbers, made = torch.arange(LANES * LANES).float().view(LANES, LANES), torch.zeros(LANES, LANES)
+    kernel.compiled()(1, numbers.data_ptr(), made.data_ptr())
+    assert torch.equal(made, numbers.t())
