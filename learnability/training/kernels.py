@@ -136,8 +136,8 @@ class Kernel:
     def compiled(self) -> Callable[..., int]:
         """The function: `made(count, *arguments, least=1)` does 0..count-1 in as many parts as PyTorch has threads; returns how many.
 
-        Arguments are tensors' `data_ptr()` for pointers, then integers, then numbers. A part is `least` at least. It runs
-        without Python's lock.
+        Arguments are float32 tensors for pointers, whose memory the code takes as it lies there, then integers, then numbers.
+        A part is `least` at least. It runs without Python's lock.
         """
         self.emit.ret_void()
         share, team = self._share(), _team()
@@ -153,16 +153,23 @@ class Kernel:
         engine.finalize_object()
         alone = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(engine.get_function_address("share"))
 
-        def made(count: int, *arguments: int | float, least: int = 1) -> int:
+        of_tensors, of_numbers = (sum(one.type == kind for one in self.given.values()) for kind in (POINTER, DOUBLE))
+        words = struct.Struct(f"{2 + len(self.given) - of_numbers}q{of_numbers}d")
+
+        def made(count: int, *arguments: torch.Tensor | int | float, least: int = 1) -> int:
             parts = max(1, min(torch.get_num_threads(), count // least))
-            words = [struct.unpack("q", struct.pack("d", one))[0] if isinstance(one, float) else one for one in arguments]
-            call = (ctypes.c_int64 * (len(words) + 2))(count, parts, *words)
+            call = words.pack(count, parts, *(one.data_ptr() for one in arguments[:of_tensors]), *arguments[of_tensors:])
+
+            def share(part: int, *_held: torch.Tensor | int | float) -> None:
+                alone(call, part, parts)
+
             if parts == 1:
                 alone(call, 0, 1)
             elif team is not None:
                 team["GOMP_parallel"](ctypes.c_void_p(engine.get_function_address("team")), call, parts, 0)
             else:
-                others = [_threads(os.getpid()).submit(alone, call, part, parts) for part in range(1, parts)]
+                # with the tensors: an interrupt may end this call, and free them, before the others are done
+                others = [_threads(os.getpid()).submit(share, part, *arguments) for part in range(1, parts)]
                 alone(call, 0, parts)
                 for other in others:
                     other.result()

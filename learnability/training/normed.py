@@ -47,12 +47,11 @@ class Activated(torch.autograd.Function):
         several, parts = _parts(rows, C)
         sums, of_channels = torch.empty(parts, 2, C), torch.empty(4, C)
         made = torch.empty_like(images)
-        _moments()(parts, images.data_ptr(), sums.data_ptr(), C, rows, several)
-        pointers = [one.data_ptr() for one in (images, sums, weight, bias, norm.running_mean, norm.running_var, of_channels)]
-        _statistics()(C // LANES, *pointers, C, rows, parts, norm.eps, norm.momentum, least=_LEAST)
+        _moments()(parts, images, sums, C, rows, several)
+        tensors = images, sums, weight, bias, norm.running_mean, norm.running_var, of_channels
+        _statistics()(C // LANES, *tensors, C, rows, parts, norm.eps, norm.momentum, least=_LEAST)
         norm.num_batches_tracked.add_(1)
-        pointers = [one.data_ptr() for one in (images, made if shortcut is None else shortcut, of_channels, made)]
-        _outputs(shortcut is not None)(rows, *pointers, C)
+        _outputs(shortcut is not None)(rows, images, made if shortcut is None else shortcut, of_channels, made, C)
         ctx.save_for_backward(images, weight, of_channels, *[] if shortcut is None else [made])
         return made
 
@@ -64,11 +63,9 @@ class Activated(torch.autograd.Function):
         upstream = upstream.contiguous(memory_format=torch.channels_last)
         kept = torch.empty_like(images) if made else None
         sums, factors, to_images = torch.empty(parts, 2, C), torch.empty(5, C), torch.empty_like(images)
-        pointers = [one.data_ptr() for one in (upstream, images, *made, of_channels, sums, *[kept] * len(made))]
-        _upstream_sums(bool(made))(parts, *pointers, C, rows, several)
-        _factors()(C // LANES, *[one.data_ptr() for one in (sums, weight, of_channels, factors)], C, rows, parts, least=_LEAST)
-        pointers = [one.data_ptr() for one in (kept if made else upstream, images, of_channels, factors, to_images)]
-        _to_images(bool(made))(rows, *pointers, C)
+        _upstream_sums(bool(made))(parts, upstream, images, *made, of_channels, sums, *[kept] * len(made), C, rows, several)
+        _factors()(C // LANES, sums, weight, of_channels, factors, C, rows, parts, least=_LEAST)
+        _to_images(bool(made))(rows, kept if made else upstream, images, of_channels, factors, to_images, C)
         return to_images, kept, factors[3], factors[4], None
 
 

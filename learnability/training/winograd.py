@@ -68,9 +68,8 @@ def _convolved(images: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | 
     multiplied, space = torch.empty(plan.multiplied), torch.empty(plan.space)
     made = torch.empty(plan.output, memory_format=torch.channels_last)
     transform, convolve = kernels.of_filters(plan.scheme, turned), kernels.convolution(plan.scheme, plan.exact, bias is not None)
-    transform(plan.blocks, filters.data_ptr(), multiplied.data_ptr(), *plan.channels, least=plan.least)
-    pointers = [one.data_ptr() for one in (images_BHWC, multiplied, made if bias is None else bias, made, space)]
-    convolve(plan.count, *pointers, *plan.sizes)
+    transform(plan.blocks, filters, multiplied, *plan.channels, least=plan.least)
+    convolve(plan.count, images_BHWC, multiplied, made if bias is None else bias, made, space, *plan.sizes)
     return made
 
 
@@ -81,11 +80,10 @@ def _weight_gradient(images: torch.Tensor, upstream: torch.Tensor, padding: tupl
     multiplied, space = torch.empty(1 if plan.by_filters else torch.get_num_threads(), plan.multiplied), torch.empty(plan.space)
     made = torch.empty((upstream.shape[1], images.shape[1], 3, 3), memory_format=torch.channels_last)
     add, transform = kernels.gradient(plan.scheme, plan.exact), kernels.to_filters(plan.scheme)
-    pointers = [one.data_ptr() for one in (images_BHWC, upstream_BHWF, multiplied, space)]
-    parts = add(plan.count, *pointers, *plan.sizes)
+    parts = add(plan.count, images_BHWC, upstream_BHWF, multiplied, space, *plan.sizes)
     if not plan.by_filters and parts > 1:
         multiplied = multiplied[:parts].sum(0)
-    transform(plan.blocks, multiplied.data_ptr(), made.data_ptr(), *plan.channels, least=plan.least)
+    transform(plan.blocks, multiplied, made, *plan.channels, least=plan.least)
     return made
 
 

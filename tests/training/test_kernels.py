@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+import weakref
 
+import numpy as np
 import pytest
 import torch
 
@@ -43,10 +45,46 @@ def test_everything_is_done_once(threads, number, count, least):
     numbers, parts = torch.zeros(count + 1), torch.full((count + 1,), -1.0)
     made = counted()
     for _ in range(3):
-        found = made(count, numbers.data_ptr(), parts.data_ptr(), count, 0.5, least=least)
+        found = made(count, numbers, parts, count, 0.5, least=least)
     assert found == max(1, min(number, count // least))
     assert (numbers[:count] == 1.5).all() and numbers[count] == 0, "and nothing beyond"
     assert parts[:count].unique().tolist() == list(range(found if count else 0))
+
+
+@pytest.mark.parametrize("step", [2, True, np.float32(2.5)])
+def test_any_kind_of_number_is_one(step):
+    numbers, parts = torch.zeros(3), torch.zeros(3)
+    counted()(3, numbers, parts, 3, step)
+    assert numbers.tolist() == [float(step)] * 3
+
+
+def test_memory_outlives_an_interrupted_call(monkeypatch):
+    class Busy:
+        """Threads that have not begun when the one that waits for them is interrupted."""
+
+        waiting = ()
+
+        def submit(self, *work):
+            self.waiting = [*self.waiting, work]
+            return self
+
+        def result(self):
+            raise KeyboardInterrupt
+
+    busy = Busy()
+    monkeypatch.setattr(kernels, "_team", lambda: None)
+    monkeypatch.setattr(kernels, "_threads", lambda _process: busy)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    made, numbers, parts = counted(), torch.zeros(100), torch.zeros(100)
+    alive = weakref.ref(numbers)
+    try:
+        made(100, numbers, parts, 100, 1.0)
+    except KeyboardInterrupt:
+        del numbers
+    assert alive() is not None and not alive()[50:].any()
+    [(share, *given)] = busy.waiting
+    share(*given)
+    assert (alive() == 1).all()
 
 
 def test_a_child_of_a_fork_works_too():
@@ -58,9 +96,9 @@ from tests.training.test_kernels import counted, kernels
 kernels._team = lambda: None
 torch.set_num_threads(2)
 made, numbers, parts = counted(), torch.zeros(100), torch.zeros(100)
-made(100, numbers.data_ptr(), parts.data_ptr(), 100, 1.0)
+made(100, numbers, parts, 100, 1.0)
 child = os.fork()
-made(100, numbers.data_ptr(), parts.data_ptr(), 100, 1.0)
+made(100, numbers, parts, 100, 1.0)
 if not child:
     os._exit(0 if (numbers == 2).all() else 1)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
@@ -74,5 +112,5 @@ def test_a_square_is_transposed():
     for row, vector in enumerate(kernel.transposed(square)):
         kernel.store(vector, kernel.at(kernel.given["made"], row * LANES))
     numbers, made = torch.arange(LANES * LANES).float().view(LANES, LANES), torch.zeros(LANES, LANES)
-    kernel.compiled()(1, numbers.data_ptr(), made.data_ptr())
+    kernel.compiled()(1, numbers, made)
     assert torch.equal(made, numbers.t())
