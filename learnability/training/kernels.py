@@ -211,7 +211,7 @@ class Kernel:
 
 def registers() -> int:
     """How many vectors of LANES fit into the processor's registers: 32 with AVX-512, else 8 (16 of half the size)."""
-    return 32 if binding.get_host_cpu_features().get("avx512f") else 8
+    return 32 if _features().get("avx512f") else 8
 
 
 @functools.cache
@@ -230,8 +230,16 @@ def _threads(_process: int) -> concurrent.futures.ThreadPoolExecutor:
     return concurrent.futures.ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="kernels")
 
 
+def _features() -> binding.FeatureMap:
+    """What this processor has beyond the least of its kind; nothing where LLVM cannot tell."""
+    try:
+        return binding.get_host_cpu_features()
+    except RuntimeError:
+        return binding.FeatureMap()
+
+
 def _target() -> binding.TargetMachine:
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
-    features = binding.get_host_cpu_features().flatten()
-    return binding.Target.from_default_triple().create_target_machine(cpu=binding.get_host_cpu_name(), features=features, opt=3)
+    cpu, features = binding.get_host_cpu_name(), _features().flatten()
+    return binding.Target.from_default_triple().create_target_machine(cpu=cpu, features=features, opt=3)

@@ -58,6 +58,18 @@ def test_any_kind_of_number_is_one(step):
     assert numbers.tolist() == [float(step)] * 3
 
 
+def test_a_processor_that_cannot_be_asked_is_the_least_of_its_kind(monkeypatch):
+    def unknown():
+        raise RuntimeError("failed to get host cpu features.")
+
+    monkeypatch.setattr(kernels.binding, "get_host_cpu_features", unknown)
+    monkeypatch.setattr(kernels.binding, "get_host_cpu_name", lambda: "generic")
+    assert kernels.registers() == 8
+    numbers = torch.zeros(3)
+    counted()(3, numbers, torch.zeros(3), 3, 0.5)
+    assert (numbers == 0.5).all()
+
+
 def test_memory_outlives_an_interrupted_call(monkeypatch):
     class Busy:
         """Threads that have not begun when the one that waits for them is interrupted."""
