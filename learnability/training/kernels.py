@@ -209,6 +209,11 @@ class Kernel:
         emit.ret_void()
 
 
+def reached(*tensors: torch.Tensor) -> bool:
+    """Whether a kernel can take these tensors: float32 in main memory."""
+    return all(one.dtype == torch.float32 and one.is_cpu for one in tensors)
+
+
 def registers() -> int:
     """How many vectors of LANES fit into the processor's registers: 32 with AVX-512, else 8 (16 of half the size)."""
     return 32 if _features().get("avx512f") else 8

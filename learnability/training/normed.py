@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
-from learnability.training.kernels import EXACT, LANES, VECTOR, Kernel
+from learnability.training.kernels import EXACT, LANES, VECTOR, Kernel, reached
 
 _PART = 1 << 13  # numbers of the parts that are summed in float32
 _LEAST = 8  # blocks of channels that are worth a thread
@@ -28,13 +28,16 @@ def activated(norm: nn.BatchNorm2d, images: torch.Tensor, shortcut: torch.Tensor
 
 def gains(norm: nn.BatchNorm2d, images: torch.Tensor, shortcut: torch.Tensor | None = None) -> bool:
     """Whether a call of `activated` is of the kind that is faster as `Activated`."""
-    usual = norm.training and norm.affine and norm.track_running_stats and norm.momentum is not None
-    return usual and images.numel() > images.shape[1] and all(_fits(one) for one in (images, shortcut) if one is not None)
-
-
-def _fits(images: torch.Tensor) -> bool:
-    laid_out = images.is_contiguous(memory_format=torch.channels_last)
-    return images.dtype == torch.float32 and images.dim() == 4 and laid_out and images.shape[1] % LANES == 0
+    usual = type(norm) is nn.BatchNorm2d and norm.training and norm.affine and norm.track_running_stats and norm.momentum is not None
+    if not usual or images.dim() != 4 or images.shape[1] % LANES or images.numel() <= images.shape[1]:
+        return False
+    pixels = [one for one in (images, shortcut) if one is not None]
+    of_channels = norm.weight, norm.bias, norm.running_mean, norm.running_var
+    return (
+        reached(*pixels, *of_channels)
+        and all(one.shape == images.shape and one.is_contiguous(memory_format=torch.channels_last) for one in pixels)
+        and all(one.shape == images.shape[1:2] and one.is_contiguous() for one in of_channels)
+    )
 
 
 class Activated(torch.autograd.Function):
@@ -45,7 +48,7 @@ class Activated(torch.autograd.Function):
         """images, shortcut (B, C, H, W), weight, bias (C,); the running statistics of `norm` are brought up to date."""
         C, rows = images.shape[1], images.numel() // images.shape[1]
         several, parts = _parts(rows, C)
-        sums, of_channels = torch.empty(parts, 2, C), torch.empty(4, C)
+        sums, of_channels = images.new_empty(parts, 2, C), images.new_empty(4, C)
         made = torch.empty_like(images)
         _moments()(parts, images, sums, C, rows, several)
         tensors = images, sums, weight, bias, norm.running_mean, norm.running_var, of_channels
@@ -62,7 +65,7 @@ class Activated(torch.autograd.Function):
         several, parts = _parts(rows, C)
         upstream = upstream.contiguous(memory_format=torch.channels_last)
         kept = torch.empty_like(images) if made else None
-        sums, factors, to_images = torch.empty(parts, 2, C), torch.empty(5, C), torch.empty_like(images)
+        sums, factors, to_images = images.new_empty(parts, 2, C), images.new_empty(5, C), torch.empty_like(images)
         _upstream_sums(bool(made))(parts, upstream, images, *made, of_channels, sums, *[kept] * len(made), C, rows, several)
         _factors()(C // LANES, sums, weight, of_channels, factors, C, rows, parts, least=_LEAST)
         _to_images(bool(made))(rows, kept if made else upstream, images, of_channels, factors, to_images, C)

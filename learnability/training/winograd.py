@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 
 from learnability.training import winograd_kernels as kernels
-from learnability.training.kernels import LANES
+from learnability.training.kernels import LANES, reached
 from learnability.training.winograd_kernels import SUMS
 from learnability.training.winograd_schemes import TILES, WHOLE, Scheme
 
@@ -27,9 +27,9 @@ _BLOCKS = 1 << 11  # channels times blocks of filters whose transform is worth a
 
 
 def gains(images: torch.Tensor, weight: torch.Tensor, stride: tuple[int, int], padding: tuple[int, int], groups: int) -> bool:
-    """Whether a convolution, not dilated and of one image at least, is of the kind that is faster this way."""
-    dense = groups == 1 and weight.shape[2:] == (3, 3) and stride == (1, 1) and max(padding) <= 2
-    if not dense or not len(images) or images.dtype != torch.float32 or any(width % LANES for width in weight.shape[:2]):
+    """Whether a convolution, not dilated, is of the kind that is faster this way; one that PyTorch refuses is not."""
+    dense = groups == 1 and weight.shape[1:] == (images.shape[1], 3, 3) and stride == (1, 1) and 0 <= min(padding) <= max(padding) <= 2
+    if not dense or not len(images) or not reached(images, weight) or any(width % LANES for width in weight.shape[:2]):
         return False
     height, width = _of_output(images.shape[2:], padding)
     if min(height, width) < 1:
@@ -65,11 +65,11 @@ def _convolved(images: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | 
     """(B, F, h, w) of images (B, C, H, W) and weight (F, C, 3, 3), or (C, F, 3, 3) to be turned by half a circle."""
     plan = _plan(images.shape, weight.shape[1 if turned else 0], padding)
     images_BHWC, filters = images.permute(0, 2, 3, 1).contiguous(), weight.permute(0, 2, 3, 1).contiguous()
-    multiplied, space = torch.empty(plan.multiplied), torch.empty(plan.space)
-    made = torch.empty(plan.output, memory_format=torch.channels_last)
+    multiplied, space = images.new_empty(plan.multiplied), images.new_empty(plan.space)
+    made = _made(images, plan.output)
     transform, convolve = kernels.of_filters(plan.scheme, turned), kernels.convolution(plan.scheme, plan.exact, bias is not None)
     transform(plan.blocks, filters, multiplied, *plan.channels, least=plan.least)
-    convolve(plan.count, images_BHWC, multiplied, made if bias is None else bias, made, space, *plan.sizes)
+    convolve(plan.count, images_BHWC, multiplied, made if bias is None else bias.contiguous(), made, space, *plan.sizes)
     return made
 
 
@@ -77,14 +77,19 @@ def _weight_gradient(images: torch.Tensor, upstream: torch.Tensor, padding: tupl
     """(F, C, 3, 3), of images (B, C, H, W) and the gradient (B, F, h, w) of what they became."""
     plan = _plan(images.shape, upstream.shape[1], padding)
     images_BHWC, upstream_BHWF = (one.permute(0, 2, 3, 1).contiguous() for one in (images, upstream))
-    multiplied, space = torch.empty(1 if plan.by_filters else torch.get_num_threads(), plan.multiplied), torch.empty(plan.space)
-    made = torch.empty((upstream.shape[1], images.shape[1], 3, 3), memory_format=torch.channels_last)
+    multiplied = images.new_empty(1 if plan.by_filters else torch.get_num_threads(), plan.multiplied)
+    space, made = images.new_empty(plan.space), _made(images, (upstream.shape[1], images.shape[1], 3, 3))
     add, transform = kernels.gradient(plan.scheme, plan.exact), kernels.to_filters(plan.scheme)
     parts = add(plan.count, images_BHWC, upstream_BHWF, multiplied, space, *plan.sizes)
     if not plan.by_filters and parts > 1:
         multiplied = multiplied[:parts].sum(0)
     transform(plan.blocks, multiplied, made, *plan.channels, least=plan.least)
     return made
+
+
+def _made(like: torch.Tensor, shape: tuple[int, int, int, int]) -> torch.Tensor:
+    """No view: what follows may work in place."""
+    return torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=torch.channels_last)
 
 
 class _Plan(NamedTuple):

@@ -105,6 +105,12 @@ def test_what_is_not_a_number_stays_so():
         lambda norm, images: (norm.double(), images.double()),
         lambda norm, images: (nn.BatchNorm2d(24), images[:, :24].contiguous(memory_format=torch.channels_last)),
         lambda norm, images: (norm, images[:0]),
+        lambda norm, images: (norm, images, images[:1]),
+        lambda norm, images: (nn.BatchNorm2d(16), images),
+        lambda norm, images: (norm.double(), images),
+        lambda norm, images: (nn.Identity(), images),
+        lambda norm, images: (type("Other", (nn.BatchNorm2d,), {})(32), images),
+        lambda norm, images: (norm.to("meta"), images.to("meta")),
         lambda norm, images: (norm, images[:1, :, :1, :1].contiguous(memory_format=torch.channels_last)),
     ],
 )
@@ -112,6 +118,16 @@ def test_anything_else_is_left_to_pytorch(change):
     norm, images = nn.BatchNorm2d(32), torch.randn(2, 32, 4, 4).contiguous(memory_format=torch.channels_last)
     assert gains(norm, images) and gains(norm, images, images) and not gains(norm, images, images.contiguous())
     assert not gains(*change(norm, images))
+
+
+def test_another_default_type_of_numbers_changes_nothing():
+    found = [numbers(*made((2, 16, 4, 4), True, dtype=torch.float32), ours)]
+    torch.set_default_dtype(torch.float64)
+    try:
+        found.append(numbers(*made((2, 16, 4, 4), True, dtype=torch.float32), ours))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 
 
 @pytest.mark.parametrize("arch", ["resnet20", "vgg16", "mobilenet"])

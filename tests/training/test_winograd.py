@@ -149,6 +149,34 @@ def test_it_is_taken_where_multiplications_are_saved(width, out, size, gain):
     assert not gains(images, torch.empty(out, width // 2, 3, 3), (1, 1), (1, 1), 2)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda images, weight, bias: (images[:, :16], weight, bias),
+        lambda images, weight, bias: (images, weight.double(), bias),
+        lambda images, weight, bias: (images, weight, bias[:16]),
+        lambda images, weight, bias: (images, weight, bias.double()),
+        lambda images, weight, bias: (images, weight, bias, (1, 1), (-1, 1)),
+    ],
+)
+def test_what_pytorch_refuses_it_refuses_too(change):
+    images, weight, bias = torch.randn(2, 32, 8, 8), torch.randn(32, 32, 3, 3), torch.randn(32)
+    images, weight, *how = change(images, weight.requires_grad_(), bias)
+    with MatrixProducts(), pytest.raises(RuntimeError):
+        torch.conv2d(images, weight, *how)
+
+
+def test_another_default_type_of_numbers_changes_nothing():
+    images, weight, bias = torch.randn(2, 16, 8, 8), torch.randn(32, 16, 3, 3), torch.randn(1)
+    expected = numbers(images, weight, bias.expand(32).clone(), lambda *tensors: Winograd.apply(*tensors, (1, 1)))
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = numbers(images, weight, bias.expand(32), lambda *tensors: Winograd.apply(*tensors, (1, 1)))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True)), "nor does a bias that is one number"
+
+
 def test_an_image_smaller_than_the_kernel_is_left_to_pytorch():
     assert not gains(torch.empty(1, 64, 2, 9), torch.empty(64, 64, 3, 3), (1, 1), (0, 0), 1)
 
