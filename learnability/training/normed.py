@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import torch
 from torch import nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
@@ -59,6 +60,7 @@ class Activated(torch.autograd.Function):
         return made
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, upstream):
         images, weight, of_channels, *made = ctx.saved_tensors
         C, rows = images.shape[1], images.numel() // images.shape[1]

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+from torch.autograd.function import once_differentiable
 
 from learnability.training import winograd_kernels as kernels
 from learnability.training.kernels import LANES, reached
@@ -49,6 +50,7 @@ class Winograd(torch.autograd.Function):
         return _convolved(images, weight, bias, padding)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, upstream):
         (images, weight), (down, across) = ctx.saved_tensors, ctx.padding
         to_images = to_weight = to_bias = None

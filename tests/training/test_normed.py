@@ -120,6 +120,13 @@ def test_anything_else_is_left_to_pytorch(change):
     assert not gains(*change(norm, images))
 
 
+def test_the_gradient_of_a_gradient_is_an_error_and_not_a_wrong_number():
+    norm, images, _ = made((2, 16, 4, 4), False, dtype=torch.float32)
+    [gradient] = torch.autograd.grad(ours(norm, images.requires_grad_(), None).square().sum(), images, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.square().sum().backward()
+
+
 def test_another_default_type_of_numbers_changes_nothing():
     found = [numbers(*made((2, 16, 4, 4), True, dtype=torch.float32), ours)]
     torch.set_default_dtype(torch.float64)

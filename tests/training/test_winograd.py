@@ -166,6 +166,13 @@ def test_what_pytorch_refuses_it_refuses_too(change):
         torch.conv2d(images, weight, *how)
 
 
+def test_the_gradient_of_a_gradient_is_an_error_and_not_a_wrong_number():
+    images, weight = torch.randn(2, 16, 8, 8, requires_grad=True), torch.randn(16, 16, 3, 3, requires_grad=True)
+    [gradient] = torch.autograd.grad(Winograd.apply(images, weight, None, (1, 1)).square().sum(), weight, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.square().sum().backward()
+
+
 def test_another_default_type_of_numbers_changes_nothing():
     images, weight, bias = torch.randn(2, 16, 8, 8), torch.randn(32, 16, 3, 3), torch.randn(1)
     expected = numbers(images, weight, bias.expand(32).clone(), lambda *tensors: Winograd.apply(*tensors, (1, 1)))
