@@ -14,7 +14,7 @@ from learnability.errors import ConfigError
 from learnability.store.architectures import Registered, unknown
 from learnability.training.foreign import MISFIT, Origin, origin
 from learnability.training.heads import Head, head_of, in_float32
-from learnability.training.normed import activated
+from learnability.training.normed import activated, hooked
 from learnability.training.trial import Traits, tried
 
 __all__ = ["ARCHITECTURES", "Network", "build", "built", "head_of", "origin_of"]
@@ -37,15 +37,16 @@ class Depthwise(nn.Conv2d):
 
 
 class Layers(nn.Sequential):
-    """One after the other, batch norm and the ReLU after it as one step."""
+    """One after the other, batch norm and a ReLU after it (without hooks, which would not be called) as one step."""
 
     def forward(self, x):
-        layers = list(self)
+        layers, done = list(self), False
         for layer, following in zip(layers, [*layers[1:], None], strict=True):
-            if isinstance(layer, nn.BatchNorm2d) and isinstance(following, nn.ReLU):
-                x = activated(layer, x)
-            elif not isinstance(layer, nn.ReLU):
-                x = layer(x)
+            if done:  # together with the batch norm before it
+                done = False
+                continue
+            done = isinstance(layer, nn.BatchNorm2d) and isinstance(following, nn.ReLU) and not hooked(following)
+            x = activated(layer, x) if done else layer(x)
         return x
 
 

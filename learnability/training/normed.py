@@ -27,10 +27,15 @@ def activated(norm: nn.BatchNorm2d, images: torch.Tensor, shortcut: torch.Tensor
     return F.relu(made if shortcut is None else made + shortcut, inplace=True)
 
 
+def hooked(module: nn.Module) -> bool:
+    """Whether somebody waits for calls of the module."""
+    return any((module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks))
+
+
 def gains(norm: nn.BatchNorm2d, images: torch.Tensor, shortcut: torch.Tensor | None = None) -> bool:
     """Whether a call of `activated` is of the kind that is faster as `Activated`."""
     usual = type(norm) is nn.BatchNorm2d and norm.training and norm.affine and norm.track_running_stats and norm.momentum is not None
-    if not usual or images.dim() != 4 or images.shape[1] % LANES or images.numel() <= images.shape[1]:
+    if not usual or hooked(norm) or images.dim() != 4 or images.shape[1] % LANES or images.numel() <= images.shape[1]:
         return False
     pixels = [one for one in (images, shortcut) if one is not None]
     of_channels = norm.weight, norm.bias, norm.running_mean, norm.running_var

@@ -1,5 +1,6 @@
 """Batch norm, an addition and ReLU as one step: outputs, gradients and running statistics of float64."""
 
+import contextlib
 import copy
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from learnability.training import normed
-from learnability.training.architectures import build
+from learnability.training.architectures import Layers, build
 from learnability.training.normed import Activated, activated, gains
 from learnability.training.products import MatrixProducts
 
@@ -109,6 +110,8 @@ def test_what_is_not_a_number_stays_so():
         lambda norm, images: (nn.BatchNorm2d(16), images),
         lambda norm, images: (norm.double(), images),
         lambda norm, images: (nn.Identity(), images),
+        lambda norm, images: (norm.register_forward_hook(lambda *given: None) and norm, images),
+        lambda norm, images: (norm.register_full_backward_hook(lambda *given: None) and norm, images),
         lambda norm, images: (type("Other", (nn.BatchNorm2d,), {})(32), images),
         lambda norm, images: (norm.to("meta"), images.to("meta")),
         lambda norm, images: (norm, images[:1, :, :1, :1].contiguous(memory_format=torch.channels_last)),
@@ -135,6 +138,22 @@ def test_another_default_type_of_numbers_changes_nothing():
     finally:
         torch.set_default_dtype(torch.float32)
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+@pytest.mark.parametrize("mode", [MatrixProducts, contextlib.nullcontext])
+@pytest.mark.parametrize("hooks", [(), (1,), (2,), (1, 2), (3,)], ids=str)
+def test_layers_in_one_step_are_those_one_after_the_other(mode, hooks):
+    """Of any order, and each with the calls that its hooks wait for."""
+    layers = [nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), nn.ReLU(), nn.ReLU(), nn.Conv2d(16, 16, 1), nn.ReLU(), nn.BatchNorm2d(16)]
+    layers = nn.Sequential(*layers).to(memory_format=torch.channels_last)
+    images, calls = torch.randn(2, 3, 8, 8).contiguous(memory_format=torch.channels_last), []
+    expected = copy.deepcopy(layers)(images)
+    for number in hooks:
+        layers[number].register_forward_hook(lambda _module, _given, made, number=number: calls.append((number, made.min() < 0)))
+    with mode():
+        found = Layers(*layers)(images)
+    assert torch.allclose(found, expected, rtol=1e-4, atol=1e-4)
+    assert calls == [(number, number == 1) for number in hooks]
 
 
 @pytest.mark.parametrize("arch", ["resnet20", "vgg16", "mobilenet"])
