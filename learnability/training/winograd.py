@@ -17,7 +17,6 @@ from torch.autograd.function import once_differentiable
 
 from learnability.training import winograd_kernels as kernels
 from learnability.training.kernels import LANES, reached
-from learnability.training.winograd_kernels import SUMS
 from learnability.training.winograd_schemes import TILES, WHOLE, Scheme
 
 _GAIN = 0.5  # of the plain convolution's multiplications; above it little is gained
@@ -115,9 +114,9 @@ def _plan(shape: torch.Size, filters: int, padding: tuple[int, int]) -> _Plan:
     scheme, (height, width) = _scheme(size, padding), _of_output(size, padding)
     tiles, blocks, multiplied = scheme.tiles(images, height, width), filters // LANES, scheme.p**2 * channels * filters
     by_filters = 4 * multiplied > _FILTERS
-    in_cache = max(2 * SUMS, (_LARGE if by_filters else _CACHE) // (4 * scheme.p**2 * (channels + filters)))
+    in_cache = max(2 * kernels.SUMS, (_LARGE if by_filters else _CACHE) // (4 * scheme.p**2 * (channels + filters)))
     of_thread = tiles if by_filters else -(-tiles // threads)
-    several = -(-of_thread // (-(-of_thread // in_cache) * SUMS)) * SUMS
+    several = -(-of_thread // (-(-of_thread // in_cache) * kernels.SUMS)) * kernels.SUMS
     starts = padding if scheme is TILES else (0, 0)
     return _Plan(
         scheme,

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from learnability.training import winograd
+from learnability.training import winograd_kernels as kernels
 from learnability.training.products import MatrixProducts
 from learnability.training.winograd import Winograd, gains
 
@@ -164,6 +165,29 @@ def test_what_pytorch_refuses_it_refuses_too(change):
     images, weight, *how = change(images, weight.requires_grad_(), bias)
     with MatrixProducts(), pytest.raises(RuntimeError):
         torch.conv2d(images, weight, *how)
+
+
+@pytest.fixture
+def wide(monkeypatch):
+    """Code as it is made for a processor with 32 registers."""
+    makers = kernels.of_filters, kernels.to_filters, kernels.convolution, kernels.gradient
+    for name, number in (("SUMS", 12), ("_GRADIENTS", 8)):
+        monkeypatch.setattr(kernels, name, number)
+    for maker in makers:
+        maker.cache_clear()
+    yield
+    for maker in makers:
+        maker.cache_clear()
+
+
+@pytest.mark.parametrize(("size", "by_filters"), [((9, 5), False), ((8, 8), True)])
+def test_a_processor_with_more_registers_comes_to_the_same_numbers(wide, monkeypatch, size, by_filters):
+    monkeypatch.setattr(winograd, "_FILTERS", 0 if by_filters else 1 << 40)
+    monkeypatch.setattr(winograd, "_LARGE" if by_filters else "_CACHE", 1)
+    images, weight, bias = torch.randn(30, 16, *size), torch.randn(32, 16, 3, 3), torch.randn(32)
+    right = numbers(images.double(), weight.double(), bias.double(), lambda *tensors: torch.conv2d(*tensors, padding=1))
+    found = numbers(images, weight, bias, lambda *tensors: Winograd.apply(*tensors, (1, 1)))
+    assert all((a - b).norm() <= 2e-5 * b.norm() for a, b in zip(found, right, strict=True))
 
 
 def test_the_gradient_of_a_gradient_is_an_error_and_not_a_wrong_number():
