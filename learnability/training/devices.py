@@ -73,7 +73,7 @@ def numerics(threads: int, deterministic: bool) -> Iterator[None]:
     keep their own way with denormals, so a run of its own begins here.
     """
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
-    before = torch.get_num_threads(), _flushes_denormals(), cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark
+    before = torch.get_num_threads(), flushes_denormals(), cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark
     plans = cudnn.benchmark_limit
     strict = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     if deterministic:
@@ -113,7 +113,8 @@ def keep_freed_memory() -> bool:
     return bool(mallopt(trim_threshold, 2**31 - 1)) and bool(mallopt(mmap_threshold, 2**30))
 
 
-def _flushes_denormals() -> bool:
+def flushes_denormals() -> bool:
+    """Whether this thread does; each has its own setting."""
     return bool(torch.tensor(1e-39) * 0.5 == 0)
 
 

@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 import torch
 from llvmlite import binding, ir
 
+from learnability.training.devices import flushes_denormals
+
 LANES = 16
 FLOAT, DOUBLE, INTEGER, BIT = ir.FloatType(), ir.DoubleType(), ir.IntType(64), ir.IntType(1)
 VECTOR, POINTER = ir.VectorType(FLOAT, LANES), FLOAT.as_pointer()
@@ -160,7 +162,8 @@ class Kernel:
             parts = max(1, min(torch.get_num_threads(), count // least))
             call = words.pack(count, parts, *(one.data_ptr() for one in arguments[:of_tensors]), *arguments[of_tensors:])
 
-            def share(part: int, *_held: torch.Tensor | int | float) -> None:
+            def share(part: int, flushes: bool, *_held: torch.Tensor | int | float) -> None:
+                torch.set_flush_denormal(flushes)
                 alone(call, part, parts)
 
             if parts == 1:
@@ -169,7 +172,8 @@ class Kernel:
                 team["GOMP_parallel"](ctypes.c_void_p(engine.get_function_address("team")), call, parts, 0)
             else:
                 # with the tensors: an interrupt may end this call, and free them, before the others are done
-                others = [_threads(os.getpid()).submit(share, part, *arguments) for part in range(1, parts)]
+                flushes = flushes_denormals()
+                others = [_threads(os.getpid()).submit(share, part, flushes, *arguments) for part in range(1, parts)]
                 alone(call, 0, parts)
                 for other in others:
                     other.result()

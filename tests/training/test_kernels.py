@@ -1,5 +1,6 @@
 """Vector code made while the program runs: what is done by how many threads, and the operations with more to them than one instruction."""
 
+import concurrent.futures
 import subprocess
 import sys
 import weakref
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from learnability.training import kernels
+from learnability.training import devices, kernels
 from learnability.training.kernels import LANES, VECTOR, Kernel
 
 
@@ -68,6 +69,26 @@ def test_a_processor_that_cannot_be_asked_is_the_least_of_its_kind(monkeypatch):
     numbers = torch.zeros(3)
     counted()(3, numbers, torch.zeros(3), 3, 0.5)
     assert (numbers == 0.5).all()
+
+
+@pytest.fixture
+def flush():
+    before = devices.flushes_denormals()
+    yield torch.set_flush_denormal
+    torch.set_flush_denormal(before)
+
+
+def test_threads_of_python_flush_denormals_where_their_caller_does(monkeypatch, flush):
+    monkeypatch.setattr(kernels, "_team", lambda: None)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    made, one = counted(), concurrent.futures.ThreadPoolExecutor(1)
+    monkeypatch.setattr(kernels, "_threads", lambda _process: one)
+    for wanted in (False, True, False):
+        if not flush(wanted):
+            pytest.skip("this processor cannot")
+        numbers = torch.ones(100, dtype=torch.int32).view(torch.float32)  # 1.4e-45
+        made(100, numbers, torch.zeros(100), 100, 0.0)
+        assert numbers.view(torch.int32).bool().tolist() == [not wanted] * 100
 
 
 def test_memory_outlives_an_interrupted_call(monkeypatch):
