@@ -59,7 +59,8 @@ class Activated(torch.autograd.Function):
         _moments()(parts, images, sums, C, rows, several)
         tensors = images, sums, weight, bias, norm.running_mean, norm.running_var, of_channels
         _statistics()(C // LANES, *tensors, C, rows, parts, norm.eps, norm.momentum, least=_LEAST)
-        norm.num_batches_tracked.add_(1)
+        if norm.num_batches_tracked is not None:
+            norm.num_batches_tracked.add_(1)
         _outputs(shortcut is not None)(rows, images, made if shortcut is None else shortcut, of_channels, made, C)
         ctx.save_for_backward(images, weight, of_channels, *[] if shortcut is None else [made])
         return made

@@ -123,6 +123,40 @@ def test_anything_else_is_left_to_pytorch(change):
     assert not gains(*change(norm, images))
 
 
+def test_batches_need_not_be_counted():
+    norm, images, _ = made((2, 16, 4, 4), False, dtype=torch.float32)
+    norm.num_batches_tracked = None
+    assert torch.allclose(ours(norm, images, None), activated(copy.deepcopy(norm), images), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("added", [True, False])
+def test_an_expanded_gradient_counts_twice_in_two_backward_passes(added):
+    """The shortcut may be what batch norm gets, and the gradient one number in memory."""
+    found = []
+    for step in (ours, activated):
+        norm, images, _ = made((2, 16, 4, 4), False, dtype=torch.float32)
+        images.requires_grad_()
+        out = step(norm, images, images if added else None).sum()
+        out.backward(retain_graph=True)
+        out.backward()
+        found.append((images.grad, norm.weight.grad, norm.bias.grad))
+    assert all(torch.allclose(a, b, rtol=1e-4, atol=1e-4) for a, b in zip(*found, strict=True))
+
+
+@pytest.mark.parametrize("frozen", ["images", "shortcut", "weight"])
+def test_what_is_frozen_gets_no_gradient(frozen):
+    found = []
+    for step in (ours, activated):
+        norm, images, shortcut = made((2, 16, 4, 4), True, dtype=torch.float32)
+        tensors = {"images": images, "shortcut": shortcut, "weight": norm.weight, "bias": norm.bias}
+        for name, one in tensors.items():
+            one.requires_grad_(name != frozen)
+        step(norm, images, shortcut).sin().sum().backward()
+        found.append({name: one.grad for name, one in tensors.items()})
+    assert found[0].pop(frozen) is found[1].pop(frozen) is None
+    assert all(torch.allclose(one, found[1][name], rtol=1e-4, atol=1e-4) for name, one in found[0].items())
+
+
 def test_the_gradient_of_a_gradient_is_an_error_and_not_a_wrong_number():
     norm, images, _ = made((2, 16, 4, 4), False, dtype=torch.float32)
     [gradient] = torch.autograd.grad(ours(norm, images.requires_grad_(), None).square().sum(), images, create_graph=True)
