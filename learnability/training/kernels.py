@@ -27,8 +27,8 @@ _THREADS = ("omp_get_thread_num", "omp_get_num_threads")
 class Kernel:
     """A function of pointers to float32, of integers and of numbers, being written. It does a part of what there is to do.
 
-    `pointers`, `integers`, `numbers`: names of its arguments, in the order of the call, each then in `given`. No two pointers
-    reach the same memory. `part`, `first`, `last`: number of this part, and what it does of 0, 1, ...
+    `pointers`, `integers`, `numbers`: names of its arguments, in the order of the call, each then in `given`. What is
+    written through one pointer is reached through no other. `part`, `first`, `last`: number of this part, and what it does of 0, 1, ...
     """
 
     def __init__(self, name: str, pointers: Sequence[str], integers: Sequence[str], numbers: Sequence[str] = ()):
@@ -225,7 +225,7 @@ def registers() -> int:
 
 @functools.cache
 def _team() -> dict | None:
-    """Functions of the OpenMP that PyTorch has loaded, so that its threads run this as well: others would meet them on the cores."""
+    """Functions of the OpenMP that PyTorch has loaded, so that its threads run this too: others would contend with them for cores."""
     try:
         library = ctypes.CDLL("libgomp.so.1", mode=os.RTLD_NOW | os.RTLD_NOLOAD)
         return {name: getattr(library, name) for name in ("GOMP_parallel", *_THREADS)}

@@ -61,15 +61,15 @@ class _Tiled(Kernel):
         H, W, C = size
 
         def tile(number):
-            image, y, x = self.place(number)
+            image, y, x = self.first_output(number)
             for row in range(self.scheme.m):
                 at = self.at(images, self.offset((image, 0), (self.sum(y, row), H), (x, W), (0, C)))
                 self.loop(0, self.product(C, self.scheme.m), lambda line, at=at: self.prefetch(self.at(at, line), written), LANES)
 
         self.loop(self.sum(start, shares[0]), self.smaller(self.sum(start, shares[1]), self.last_tile), tile)
 
-    def place(self, tile: ir.Value) -> tuple[ir.Value, ir.Value, ir.Value]:
-        """Image, row and column of its first output."""
+    def first_output(self, tile: ir.Value) -> tuple[ir.Value, ir.Value, ir.Value]:
+        """Image, row and column of the first output of a tile."""
         emit = self.emit
         image, rest = emit.udiv(tile, self.tiles_of_image), emit.urem(tile, self.tiles_of_image)
         return image, self.product(emit.udiv(rest, self.across), self.scheme.m), self.product(emit.urem(rest, self.across), self.scheme.m)
@@ -192,7 +192,7 @@ def convolution(scheme: Scheme, exact: bool, biased: bool) -> Callable:
 
     def part(start, count):
         def into(tile):
-            image, y, x = kernel.place(kernel.sum(start, tile))
+            image, y, x = kernel.first_output(kernel.sum(start, tile))
             corner = image, emit.sub(y, given["top"]), emit.sub(x, given["left"])
             kernel.taken(given["images"], (H, W, C), corner, scheme.of_tile, kernel.tiles, tile, (0, C))
 
@@ -222,7 +222,7 @@ def convolution(scheme: Scheme, exact: bool, biased: bool) -> Callable:
             kernel.loop(*kernel.blocks, over_filters)
 
         def out_of(tile):
-            image, y, x = kernel.place(kernel.sum(start, tile))
+            image, y, x = kernel.first_output(kernel.sum(start, tile))
 
             def channels(o):
                 of_tile = kernel.at(kernel.of_outputs, kernel.in_tiles(o, tile))
@@ -258,7 +258,7 @@ def gradient(scheme: Scheme, exact: bool) -> Callable:
         begins = emit.icmp_signed("==", start, kernel.first_tile)
 
         def into(tile):
-            image, y, x = kernel.place(kernel.sum(start, tile))
+            image, y, x = kernel.first_output(kernel.sum(start, tile))
             corner = image, emit.sub(y, given["top"]), emit.sub(x, given["left"])
             kernel.taken(given["images"], (H, W, C), corner, scheme.of_tile, kernel.tiles, tile, (0, C))
             kernel.taken(given["upstream"], (h, w, F), (image, y, x), scheme.of_outputs, kernel.of_outputs, tile, kernel.filters)

@@ -11,7 +11,7 @@ Transform = Callable[[Kernel, list[ir.Value]], list[ir.Value]]
 
 
 class Scheme(NamedTuple):
-    """Of one direction: m outputs from n pixels by p products; the whole is all of it in both directions."""
+    """Along one side of a tile: m outputs from n pixels by p products. A tile has m m outputs, n n pixels and p p products."""
 
     m: int
     n: int
