@@ -136,10 +136,10 @@ class Kernel:
         return self.emit.call(function, vectors)
 
     def compiled(self) -> Callable[..., int]:
-        """The function: `made(count, *arguments, least=1)` does 0..count-1 in as many parts as PyTorch has threads; returns how many.
+        """The function: `made(count, *arguments)` does 0..count-1 in as many parts as PyTorch has threads; returns how many.
 
         Arguments are float32 tensors for pointers, whose memory the code takes as it lies there, then integers, then numbers.
-        A part is `least` at least. It runs without Python's lock.
+        A part is `least` at least, and there are no more parts than `threads`, if given. It runs without Python's lock.
         """
         self.emit.ret_void()
         share, team = self._share(), _team()
@@ -158,8 +158,8 @@ class Kernel:
         of_tensors, of_numbers = (sum(one.type == kind for one in self.given.values()) for kind in (POINTER, DOUBLE))
         words = struct.Struct(f"{2 + len(self.given) - of_numbers}q{of_numbers}d")
 
-        def made(count: int, *arguments: torch.Tensor | int | float, least: int = 1) -> int:
-            parts = max(1, min(torch.get_num_threads(), count // least))
+        def made(count: int, *arguments: torch.Tensor | int | float, least: int = 1, threads: int | None = None) -> int:
+            parts = max(1, min(threads or torch.get_num_threads(), count // least))
             call = words.pack(count, parts, *(one.data_ptr() for one in arguments[:of_tensors]), *arguments[of_tensors:])
 
             def share(part: int, flushes: bool, *_held: torch.Tensor | int | float) -> None:

@@ -70,7 +70,9 @@ def _convolved(images: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | 
     made = _made(images, plan.output)
     transform, convolve = kernels.of_filters(plan.scheme, turned), kernels.convolution(plan.scheme, plan.exact, bias is not None)
     transform(plan.blocks, filters, multiplied, *plan.channels, least=plan.least)
-    convolve(plan.count, images_BHWC, multiplied, made if bias is None else bias.contiguous(), made, space, *plan.sizes)
+    convolve(
+        plan.count, images_BHWC, multiplied, made if bias is None else bias.contiguous(), made, space, *plan.sizes, threads=plan.threads
+    )
     return made
 
 
@@ -78,10 +80,10 @@ def _weight_gradient(images: torch.Tensor, upstream: torch.Tensor, padding: tupl
     """(F, C, 3, 3), of images (B, C, H, W) and the gradient (B, F, h, w) of what they became."""
     plan = _plan(images.shape, upstream.shape[1], padding)
     images_BHWC, upstream_BHWF = (one.permute(0, 2, 3, 1).contiguous() for one in (images, upstream))
-    multiplied = images.new_empty(1 if plan.by_filters else torch.get_num_threads(), plan.multiplied)
+    multiplied = images.new_empty(1 if plan.by_filters else plan.threads, plan.multiplied)
     space, made = images.new_empty(plan.space), _made(images, (upstream.shape[1], images.shape[1], 3, 3))
     add, transform = kernels.gradient(plan.scheme, plan.exact), kernels.to_filters(plan.scheme)
-    parts = add(plan.count, images_BHWC, upstream_BHWF, multiplied, space, *plan.sizes)
+    parts = add(plan.count, images_BHWC, upstream_BHWF, multiplied, space, *plan.sizes, threads=plan.threads)
     if not plan.by_filters and parts > 1:
         multiplied = multiplied[:parts].sum(0)
     transform(plan.blocks, multiplied, made, *plan.channels, least=plan.least)
@@ -106,6 +108,7 @@ class _Plan(NamedTuple):
     sizes: tuple[int, ...]  # as the kernels ask for them
     multiplied: int  # numbers that transformed filters are
     space: int  # ... that transformed tiles need, in all threads
+    threads: int  # that there is space for, whatever number another thread may set meanwhile
     output: tuple[int, int, int, int]
 
 
@@ -129,6 +132,7 @@ def _plan(shape: torch.Size, filters: int, padding: tuple[int, int]) -> _Plan:
         sizes=(channels, filters, *size, height, width, *starts, several, tiles, by_filters),
         multiplied=multiplied,
         space=threads * (2 * LANES + scheme.p**2 * several * (channels + filters)),
+        threads=threads,
         output=(images, filters, height, width),
     )
 

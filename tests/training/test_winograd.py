@@ -1,6 +1,7 @@
 """Winograd's algorithm: convolutions of every size, against those of float64."""
 
 import contextlib
+import itertools
 
 import pytest
 import torch
@@ -186,6 +187,16 @@ def test_a_processor_with_more_registers_comes_to_the_same_numbers(wide, monkeyp
     monkeypatch.setattr(winograd, "_LARGE" if by_filters else "_CACHE", 1)
     images, weight, bias = torch.randn(30, 16, *size), torch.randn(32, 16, 3, 3), torch.randn(32)
     right = numbers(images.double(), weight.double(), bias.double(), lambda *tensors: torch.conv2d(*tensors, padding=1))
+    found = numbers(images, weight, bias, lambda *tensors: Winograd.apply(*tensors, (1, 1)))
+    assert all((a - b).norm() <= 2e-5 * b.norm() for a, b in zip(found, right, strict=True))
+
+
+def test_space_is_for_as_many_threads_as_take_part(monkeypatch):
+    """Without OpenMP the number of threads is one for the process, and may be set by others at any time."""
+    images, weight, bias = torch.randn(30, 16, 9, 5), torch.randn(32, 16, 3, 3), torch.randn(32)
+    right = numbers(images.double(), weight.double(), bias.double(), lambda *tensors: torch.conv2d(*tensors, padding=1))
+    more = itertools.count(1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: next(more))
     found = numbers(images, weight, bias, lambda *tensors: Winograd.apply(*tensors, (1, 1)))
     assert all((a - b).norm() <= 2e-5 * b.norm() for a, b in zip(found, right, strict=True))
 
