@@ -25,8 +25,8 @@ def _as_products(images, weight, bias=None, stride=(1, 1), padding=(0, 0), dilat
     if not weight.requires_grad or isinstance(padding, str) or _pair(dilation) != (1, 1) or images.dim() != 4:
         return None
     stride, padding, rounded = _pair(stride), _pair(padding), torch.is_autocast_enabled(images.device.type)
-    biased = bias is None or bias.shape == weight.shape[:1] and reached(bias)
-    if not rounded and biased and winograd.gains(images, weight, stride, padding, groups):
+    fits = bias is None or bias.shape == weight.shape[:1] and reached(bias)
+    if not rounded and fits and winograd.gains(images, weight, stride, padding, groups):
         own = weight if torch.is_grad_enabled() else weight.detach()  # nothing is kept for a backward pass that does not come
         return Winograd.apply(images, own, bias, padding)
     if gradients.gains(images, weight, stride, padding, groups):

@@ -70,9 +70,8 @@ def _convolved(images: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | 
     made = _made(images, plan.output)
     transform, convolve = kernels.of_filters(plan.scheme, turned), kernels.convolution(plan.scheme, plan.exact, bias is not None)
     transform(plan.blocks, filters, multiplied, *plan.channels, least=plan.least)
-    convolve(
-        plan.count, images_BHWC, multiplied, made if bias is None else bias.contiguous(), made, space, *plan.sizes, threads=plan.threads
-    )
+    bias = made if bias is None else bias.contiguous()  # where there is none, none is read
+    convolve(plan.count, images_BHWC, multiplied, bias, made, space, *plan.sizes, threads=plan.threads)
     return made
 
 
