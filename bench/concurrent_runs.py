@@ -12,13 +12,14 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from bench.commit_cost import cifar_cache, named_precision
+from bench.commit_cost import cifar_cache
 from bench.epoch_time import TARGETS, conditions
 from learnability.config import RunConfig
 from learnability.store.datasets import open_dataset
 from learnability.store.paths import Cache
 from learnability.store.runs import Head, load_looks
 from learnability.training import devices, train_together
+from learnability.training.ways import has_bf16
 
 TARGET = 2.0
 
@@ -65,6 +66,11 @@ def speed(cache: Cache, arch: str, count: int, options) -> float:
         looks = load_looks(cache, "cifar10", config.run_id)[1:]
         total += options.images * len(looks) / sum(look["seconds"] for look in looks)
     return total
+
+
+def named_precision(device: str) -> str:
+    """The one that trains in its fixed way here in good time."""
+    return "bf16" if has_bf16(devices.resolve(device)) else "fp32"
 
 
 if __name__ == "__main__":
