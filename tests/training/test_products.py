@@ -150,7 +150,7 @@ def asking_after_an_epoch(stop: Stop):
     return lambda done, _total, **_more: stop.ask() if done >= 40 else None
 
 
-@pytest.mark.parametrize("arch", ["mobilenet", pytest.param("vgg16", marks=pytest.mark.soak)])  # depthwise gradients, Winograd's algorithm
+@pytest.mark.parametrize("arch", ["resnet20", *(pytest.param(arch, marks=pytest.mark.soak) for arch in ("vgg16", "mobilenet"))])
 def test_a_run_stopped_and_resumed_keeps_them_and_records_the_bytes_of_its_twin(tmp_path, monkeypatch, arch):
     chosen = [Way("fp32", "channels_last", gemm=True)]
     monkeypatch.setattr(session, "fastest_way", lambda *given, **more: chosen[0])
