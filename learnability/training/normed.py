@@ -58,7 +58,7 @@ class Activated(torch.autograd.Function):
         made = torch.empty_like(images)
         _moments()(parts, images, sums, C, rows, several)
         tensors = images, sums, weight, bias, norm.running_mean, norm.running_var, of_channels
-        _statistics()(C // LANES, *tensors, C, rows, parts, norm.eps, norm.momentum, least=_LEAST)
+        _statistics()(C // LANES, *tensors, C, rows, several, parts, norm.eps, norm.momentum, least=_LEAST)
         if norm.num_batches_tracked is not None:
             norm.num_batches_tracked.add_(1)
         _outputs(shortcut is not None)(rows, images, made if shortcut is None else shortcut, of_channels, made, C)
@@ -99,7 +99,7 @@ def _of(kernel: Kernel, name: str, *places):
 
 
 def _over_parts(kernel: Kernel, body: Callable) -> None:
-    """`body(first row, last row, channels)` -> two sums of each part, written to `sums`."""
+    """`body(channels, first row)` -> what a row adds to two sums; those of each part are written to `sums`."""
     C, rows, several = (kernel.given[name] for name in ("C", "rows", "several"))
 
     def part(number):
@@ -108,7 +108,7 @@ def _over_parts(kernel: Kernel, body: Callable) -> None:
 
         def channels(c):
             zero = kernel.filled(0, VECTOR)
-            for which, total in enumerate(kernel.loop(first, last, body(c), carried=[zero, zero])):
+            for which, total in enumerate(kernel.loop(first, last, body(c, first), carried=[zero, zero])):
                 kernel.store(total, kernel.at(kernel.given["sums"], kernel.offset((number, 0), (which, 2), (c, C))))
 
         _over_channels(kernel, channels)
@@ -128,11 +128,11 @@ def _totals(kernel: Kernel, c):
 
 @functools.cache
 def _moments() -> Callable:
-    """Sums of differences from the first pixel, and of their squares."""
+    """Sums of differences from a part's first pixel, and of their squares."""
     kernel = Kernel("moments", ["images", "sums"], ["C", "rows", "several"])
 
-    def body(c):
-        origin = _of(kernel, "images", (c, 0))
+    def body(c, first):
+        origin = _of(kernel, "images", (first, 0), (c, kernel.given["C"]))
 
         def row(number, total, squares):
             difference = kernel.emit.fsub(_of(kernel, "images", (number, 0), (c, kernel.given["C"])), origin)
@@ -148,17 +148,32 @@ def _moments() -> Callable:
 def _statistics() -> Callable:
     """Mean, 1 / standard deviation, factor and addend of each channel; the running ones follow."""
     names = ["images", "sums", "weight", "bias", "running_mean", "running_var", "of_channels"]
-    kernel = Kernel("statistics", names, ["C", "rows", "parts"], ["eps", "momentum"])
-    emit, C = kernel.emit, kernel.given["C"]
+    kernel = Kernel("statistics", names, ["C", "rows", "several", "parts"], ["eps", "momentum"])
+    emit, (C, several) = kernel.emit, (kernel.given[name] for name in ("C", "several"))
     rows = emit.sitofp(kernel.given["rows"], kernel.given["eps"].type)
     count, eps, momentum = (kernel.filled(one, EXACT) for one in (rows, kernel.given["eps"], kernel.given["momentum"]))
     others = kernel.filled(emit.fsub(rows, kernel.number(1)), EXACT)
 
     def channels(c):
-        total, squares = _totals(kernel, c)
-        difference = emit.fdiv(total, count)
-        mean = emit.fadd(difference, emit.fpext(_of(kernel, "images", (c, 0)), EXACT))
-        spread = emit.fsub(squares, emit.fmul(total, difference))
+        def add(part, total, squares):
+            first = kernel.product(part, several)
+            pixels = kernel.smaller(several, emit.sub(kernel.given["rows"], first))
+            number = kernel.filled(emit.sitofp(pixels, rows.type), EXACT)
+            origin, differences, of_squares = (
+                emit.fpext(one, EXACT)
+                for one in (
+                    _of(kernel, "images", (first, 0), (c, C)),
+                    *(_of(kernel, "sums", (part, 0), (which, 2), (c, C)) for which in (0, 1)),
+                )
+            )
+            difference = emit.fdiv(differences, number)
+            mean = emit.fadd(origin, difference)
+            spread = emit.fsub(of_squares, emit.fmul(differences, difference))
+            return kernel.fma(number, mean, total), emit.fadd(squares, kernel.fma(emit.fmul(number, mean), mean, spread))
+
+        total, squares = kernel.loop(0, kernel.given["parts"], add, carried=[kernel.filled(0, EXACT)] * 2)
+        mean = emit.fdiv(total, count)
+        spread = emit.fsub(squares, emit.fmul(total, mean))
         scale = emit.fdiv(kernel.filled(1, EXACT), kernel.root(emit.fadd(emit.fdiv(spread, count), eps)))
         weight, bias = (emit.fpext(_of(kernel, name, (c, 0)), EXACT) for name in ("weight", "bias"))
         factor = emit.fmul(weight, scale)
@@ -199,7 +214,7 @@ def _upstream_sums(added: bool) -> Callable:
     kernel = Kernel("upstream_sums", pointers, ["C", "rows", "several"])
     C = kernel.given["C"]
 
-    def body(c):
+    def body(c, _first):
         mean, _, factor, addend = (_of(kernel, "of_channels", (which, 0), (c, C)) for which in range(4))
 
         def row(number, total, products):

@@ -76,6 +76,15 @@ def test_numbers_far_from_zero_keep_their_variance(added):
         assert (ours_ - exact).norm() <= 2 * (theirs_ - exact).norm() + 1e-6 * exact.norm()
 
 
+def test_one_pixel_far_from_all_others_leaves_the_variance_right():
+    images = torch.full((32, 16, 32, 32), 1000.1).contiguous(memory_format=torch.channels_last)
+    images[0, :, 0, 0] = 0.0
+    norm = nn.BatchNorm2d(16, momentum=1.0)
+    ours(norm, images.requires_grad_(), None)
+    exact = images.detach().double().var((0, 2, 3))
+    assert (norm.running_var / exact - 1).abs().max() < 0.01, "from one origin for all it was 9 % off"
+
+
 def test_the_same_numbers_come_of_any_number_of_threads():
     before, found = torch.get_num_threads(), []
     try:
