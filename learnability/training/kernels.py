@@ -154,7 +154,7 @@ class Kernel:
         engine = binding.create_mcjit_compiler(module, target)
         engine.finalize_object()
         alone = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(engine.get_function_address("share"))
-
+        of_team = team and ctypes.c_void_p(engine.get_function_address("team"))
         of_tensors, of_numbers = (sum(one.type == kind for one in self.given.values()) for kind in (POINTER, DOUBLE))
         words = struct.Struct(f"{2 + len(self.given) - of_numbers}q{of_numbers}d")
 
@@ -169,7 +169,7 @@ class Kernel:
             if parts == 1:
                 alone(call, 0, 1)
             elif team is not None:
-                team["GOMP_parallel"](ctypes.c_void_p(engine.get_function_address("team")), call, parts, 0)
+                team["GOMP_parallel"](of_team, call, parts, 0)
             else:
                 # with the tensors: an interrupt may end this call, and free them, before the others are done
                 flushes = flushes_denormals()
@@ -179,6 +179,7 @@ class Kernel:
                     other.result()
             return parts
 
+        made.engine = engine  # it owns the code
         return made
 
     def _share(self) -> ir.Function:

@@ -23,7 +23,7 @@ _GAIN = 0.5  # of the plain convolution's multiplications; above it little is ga
 _CACHE = 1 << 18  # bytes of transformed tiles made at once
 _FILTERS = 1 << 22  # bytes of transformed filters from which on threads share filters ...
 _LARGE = 1 << 23  # ... and these are the bytes of tiles made at once
-_BLOCKS = 1 << 11  # channels times blocks of filters whose transform is worth a thread
+_BLOCKS = 1 << 6  # channels times blocks of filters whose transform is worth a thread
 
 
 def gains(images: torch.Tensor, weight: torch.Tensor, stride: tuple[int, int], padding: tuple[int, int], groups: int) -> bool:
@@ -83,8 +83,8 @@ def _weight_gradient(images: torch.Tensor, upstream: torch.Tensor, padding: tupl
     space, made = images.new_empty(plan.space), _made(images, (upstream.shape[1], images.shape[1], 3, 3))
     add, transform = kernels.gradient(plan.scheme, plan.exact), kernels.to_filters(plan.scheme)
     parts = add(plan.count, images_BHWC, upstream_BHWF, multiplied, space, *plan.sizes, threads=plan.threads)
-    if not plan.by_filters and parts > 1:
-        multiplied = multiplied[:parts].sum(0)
+    for other in [] if plan.by_filters else multiplied[1:parts]:
+        multiplied[0].add_(other)
     transform(plan.blocks, multiplied, made, *plan.channels, least=plan.least)
     return made
 
