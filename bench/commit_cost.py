@@ -1,6 +1,6 @@
 """What commits and checkpoints cost: the share of a real training's time that is spent in them.
 
-    python -m bench.commit_cost                                    2 CPU cores: some 4 minutes
+    python -m bench.commit_cost                                    2 CPU cores: some 5 minutes
     python -m bench.commit_cost --device cuda --images 50000 --seconds 60
 
 `train` as everybody runs it, on real CIFAR-10, with its own commit policy and in the way that its trial chose before; seconds
